@@ -1,0 +1,1 @@
+"""The model workshop: simulate, train, evaluate and export. Needs torch."""

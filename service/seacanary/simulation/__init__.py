@@ -1,0 +1,1 @@
+"""Seeded soundscapes with exact labels and stems: for the demo, the self-test and training alike."""
