@@ -128,8 +128,7 @@ class ModelContract(BaseModel):
         text = metadata.get(METADATA_KEY)
         if text is None:
             raise ModelRefused(
-                f"{where}: no '{METADATA_KEY}' in the ONNX metadata; "
-                "export the model with `seacanary-models export`"
+                f"{where}: no '{METADATA_KEY}' in the ONNX metadata; export the model with `seacanary-models export`"
             )
         try:
             return cls.model_validate_json(text)

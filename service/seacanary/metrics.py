@@ -1,0 +1,128 @@
+"""Every Prometheus metric, in one place. Names follow seacanary_<what>_<unit>."""
+
+from pydantic import BaseModel, ConfigDict, Field
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+
+# Buckets stand around the budgets: an alert within 2 s, hop + 0.5 s to an event.
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+STAGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class MetricsSection(BaseModel):
+    """Where Prometheus scrapes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="serve /metrics")
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 opens it to the network")
+    port: int = Field(9108, ge=0, le=65535, description="TCP port; 0 takes a free one")
+
+
+class Metrics:
+    """The station's metrics, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._presence_metrics()
+        self._ledger_metrics()
+        self._inference_metrics()
+        self._source_metrics()
+        self._publisher_metrics()
+        self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
+
+    def serve(self, section: MetricsSection) -> int:
+        """Serve /metrics in a thread of its own.
+
+        Returns:
+            The port really taken.
+
+        Raises:
+            OSError: the port is in use or the address is not this machine's.
+        """
+        server, _ = start_http_server(section.port, addr=section.host, registry=self.registry)
+        return int(server.server_port)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"seacanary_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"seacanary_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"seacanary_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _presence_metrics(self) -> None:
+        self.presence_state = self._gauge(
+            "presence_state", "1 for the state a species is in: absent, candidate, present, fading.",
+            "hydrophone", "species", "state",
+        )  # fmt: skip
+        self.probability = self._gauge(
+            "call_probability_ratio", "Probability of the latest window.", "hydrophone", "call_type"
+        )
+        self.events = self._counter("events_total", "Presence events journalled.", "hydrophone", "species", "kind")
+        self.guard_flagged = self._gauge(
+            "persistent_source_state", "1 while a persistent source is held back.", "hydrophone", "call_type"
+        )
+        self.guard_low = self._gauge(
+            "persistent_source_low_hertz", "Lower edge of a flagged persistent source.", "hydrophone", "call_type"
+        )
+        self.guard_high = self._gauge(
+            "persistent_source_high_hertz", "Upper edge of a flagged persistent source.", "hydrophone", "call_type"
+        )
+
+    def _ledger_metrics(self) -> None:
+        for what, text in (
+            ("elapsed", "Samples since the stream began: captured + lost."),
+            ("captured", "Samples received."),
+            ("lost", "Samples that never arrived."),
+            ("analysed", "Captured samples inside an analysed window."),
+            ("shed", "Captured samples dropped because inference was behind."),
+            ("unobserved", "Captured samples no window could hold."),
+        ):
+            setattr(self, f"samples_{what}", self._counter(f"samples_{what}_total", text, "hydrophone"))
+        self.samples_pending = self._gauge("samples_pending", "Captured samples on their way.", "hydrophone")
+        self.unobserved_by_call_type = self._counter(
+            "call_type_unobserved_samples_total",
+            "Analysed samples whose rate cannot carry the call type.", "hydrophone", "call_type",
+        )  # fmt: skip
+        self.coverage = self._gauge("coverage_ratio", "Share of elapsed samples that was analysed.", "hydrophone")
+        self.windows_shed = self._counter("windows_shed_total", "Windows shed, oldest first.", "hydrophone")
+        self.windows = self._counter("windows_analysed_total", "Windows analysed.", "hydrophone")
+
+    def _inference_metrics(self) -> None:
+        self.inference_duration = self._histogram(
+            "inference_duration_seconds", "One batch through T and M.", buckets=STAGE_BUCKETS_S
+        )
+        self.inference_failures = self._counter("inference_failures_total", "Batches the model could not answer.")
+        self.batch_windows = self._histogram("batch_windows", "Windows per batch.", buckets=BATCH_BUCKETS)
+        self.queue_windows = self._gauge("queue_windows", "Windows waiting for inference.")
+        self.stage_duration = self._histogram(
+            "stage_duration_seconds", "Time a window spends in a stage: intake, queue, inference, presence.",
+            "stage", buckets=STAGE_BUCKETS_S,
+        )  # fmt: skip
+        self.capture_to_event = self._histogram(
+            "capture_to_event_seconds", "From a window's last sample to its journalled event.",
+            buckets=LATENCY_BUCKETS_S,
+        )  # fmt: skip
+
+    def _source_metrics(self) -> None:
+        self.source_state = self._gauge(
+            "source_state", "1 for the state a source is in.", "source", "state"
+        )
+        self.source_restarts = self._counter("source_restarts_total", "Times reopened.", "source", "reason")
+        self.clock_drift = self._gauge(
+            "clock_drift_ratio", "Fitted sample rate over nominal, minus 1.", "hydrophone"
+        )
+        self.clock_error = self._gauge("clock_error_seconds", "Bound of a sample's time error.", "hydrophone")
+        self.clock_steps = self._counter("clock_steps_total", "Steps of the system clock seen.", "hydrophone")
+
+    def _publisher_metrics(self) -> None:
+        self.publisher_lag = self._gauge(
+            "publisher_lag_seconds", "Age of the oldest event not yet acknowledged.", "publisher"
+        )
+        self.publisher_pending = self._gauge("publisher_pending_events", "Events not yet acknowledged.", "publisher")
+        self.publisher_failures = self._counter("publisher_failures_total", "Failed attempts.", "publisher")
+        self.publisher_deadletters = self._counter(
+            "publisher_deadletters_total", "Events a publisher will never accept.", "publisher"
+        )
