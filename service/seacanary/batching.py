@@ -42,6 +42,19 @@ class StreamEnded:
 BatchItem = Window | Unobserved | FileDone | StreamEnded
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What leaves the queue together.
+
+    Attributes:
+        items: at most max_windows windows, with what stands between them, in order.
+        waited_s: how long the oldest of the windows waited, seconds.
+    """
+
+    items: list[BatchItem]
+    waited_s: float
+
+
 class Batcher:
     """An ordered queue in front of the detector; bounded in windows.
 
@@ -52,28 +65,28 @@ class Batcher:
     def __init__(self, section: BatchingSection) -> None:
         self._section = section
         self._items = deque[BatchItem]()
-        self._windows = 0
+        self._since = deque[float]()  # when each waiting window came, loop time
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:
         """Windows waiting."""
-        return self._windows
+        return len(self._since)
 
     def put(self, item: BatchItem) -> Window | None:
         """Queue at once, for live sources; returns the oldest window if it had to be shed."""
         shed = None
         if isinstance(item, Window):
-            if self._windows >= self._section.queue_windows:
+            if len(self) >= self._section.queue_windows:
                 shed = self._shed_oldest()
-            self._windows += 1
+            self._since.append(asyncio.get_running_loop().time())
         self._items.append(item)
         self._arrived.set()
         return shed
 
     async def put_patiently(self, item: BatchItem) -> None:
         """Queue when there is room, for recordings that can wait: nothing is shed."""
-        while isinstance(item, Window) and self._windows >= self._section.queue_windows:
+        while isinstance(item, Window) and len(self) >= self._section.queue_windows:
             self._room.clear()
             await self._room.wait()
         self.put(item)
@@ -83,7 +96,7 @@ class Batcher:
         self._closed = True
         self._arrived.set()
 
-    async def batches(self) -> AsyncIterator[list[BatchItem]]:
+    async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches of at most max_windows windows, with what stands between them."""
         while await self._wait_for_items():
             await self._wait_for_company()
@@ -92,7 +105,7 @@ class Batcher:
     def _shed_oldest(self) -> Window:
         place, oldest = next((i, item) for i, item in enumerate(self._items) if isinstance(item, Window))
         del self._items[place]
-        self._windows -= 1
+        self._since.popleft()
         lost = Unobserved(
             hydrophone=oldest.hydrophone,
             epoch=oldest.epoch,
@@ -128,25 +141,27 @@ class Batcher:
         return True
 
     async def _wait_for_company(self) -> None:
-        if self._windows >= self._section.max_windows or self._closed:
+        if len(self) >= self._section.max_windows or self._closed:
             return
         try:
             async with asyncio.timeout(self._section.deadline_s):
-                while self._windows < self._section.max_windows and not self._closed:
+                while len(self) < self._section.max_windows and not self._closed:
                     self._arrived.clear()
                     await self._arrived.wait()
         except TimeoutError:
             return
 
-    def _take(self) -> list[BatchItem]:
-        batch: list[BatchItem] = []
+    def _take(self) -> Batch:
+        items: list[BatchItem] = []
+        waited_s = 0.0
         windows = 0
         while self._items:
             is_window = isinstance(self._items[0], Window)
             if is_window and windows == self._section.max_windows:
                 break
-            windows += is_window
-            batch.append(self._items.popleft())
-        self._windows -= windows
+            if is_window:
+                windows += 1
+                waited_s = max(waited_s, asyncio.get_running_loop().time() - self._since.popleft())
+            items.append(self._items.popleft())
         self._room.set()
-        return batch
+        return Batch(items, waited_s)

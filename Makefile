@@ -1,0 +1,98 @@
+# Sea Canary: every task has one name here; `.ci/run` and the README use the same ones.
+SHELL := /bin/bash
+PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
+VENV := .venv
+MODELS_VENV := .venv-models
+PIP := -m pip --disable-pip-version-check --quiet
+SYSTEM_TEST_PACKAGES := redis-server libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus
+CONFIG ?=
+SECONDS ?=
+MINUTES ?= 30
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.PHONY: run
+run: $(VENV)/.ready ## set up and run the demo station (CONFIG=station.yaml runs yours; SECONDS=45 stops by itself)
+ifeq ($(CONFIG),)
+	@$(VENV)/bin/seacanary demo $(if $(SECONDS),--seconds $(SECONDS))
+else
+	@$(VENV)/bin/seacanary run $(CONFIG)
+endif
+
+.PHONY: test
+test: test-service test-models ## set up and run all tests (those marked slow have targets of their own)
+
+.PHONY: test-service
+test-service: $(VENV)/.ready-dev test-packages ## tests of the service, real parts included, without torch
+	$(VENV)/bin/python -m pytest tests/service tests/system -m "not slow"
+
+.PHONY: test-models
+test-models: $(MODELS_VENV)/.ready ## tests of the model workshop (installs torch, 6 GB)
+	$(MODELS_VENV)/bin/python -m pytest tests/models -m "not slow"
+
+.PHONY: system-test
+system-test: $(VENV)/.ready-dev test-packages ## real Redis, PortAudio, processes killed: all of it, the slow part too
+	$(VENV)/bin/python -m pytest tests/system
+
+.PHONY: check
+check: $(VENV)/.ready-dev ## ruff, ruff format, strict mypy, import-linter
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: check-models
+check-models: $(MODELS_VENV)/.ready ## strict mypy of the model workshop
+	$(MODELS_VENV)/bin/mypy models/seacanary_models
+
+.PHONY: bench
+bench: $(VENV)/.ready-dev ## measure, print a table, write benchmarks/results.json
+	$(VENV)/bin/python -m benchmarks.run
+
+.PHONY: soak
+soak: $(VENV)/.ready-dev ## 8 simulated hydrophones at 384 kHz in real time (MINUTES=30)
+	$(VENV)/bin/python -m benchmarks.soak --minutes $(MINUTES)
+
+.PHONY: docs
+docs: $(VENV)/.ready-dev ## regenerate docs/*.schema.json from the code
+	$(VENV)/bin/seacanary schema --out docs
+
+.PHONY: constraints
+constraints: $(VENV)/.ready-dev $(MODELS_VENV)/.ready ## pin what is installed now into constraints.txt
+	{ $(VENV)/bin/pip freeze --exclude-editable; $(MODELS_VENV)/bin/pip freeze --exclude-editable; } \
+	  | grep -v ' @ ' | sed -E 's/\+cu[0-9]+//' | sort -fu > constraints.txt
+
+.PHONY: clean
+clean: ## remove environments and caches
+	rm -rf $(VENV) $(MODELS_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: test-packages
+test-packages:
+	@deploy/system-packages.sh OPTIONAL $(SYSTEM_TEST_PACKAGES)
+
+# Debian's python3 has venv in a package of its own.
+%/.python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/system-packages.sh REQUIRED python3-venv
+	@test -x $*/bin/python || $(PYTHON) -m venv $*
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "Setting up $(VENV) (about half a minute)"
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[cpu]'
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready | test-packages
+	@echo "Adding the development tools to $(VENV)"
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[cpu,dev]'
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[alsa]' \
+	  || echo "pyalsaaudio could not be built (it needs gcc and libasound2-dev): the alsa tests will be skipped" >&2
+	@touch $@
+
+$(MODELS_VENV)/.ready: pyproject.toml constraints.txt | $(MODELS_VENV)/.python
+	@echo "Setting up $(MODELS_VENV) with torch (two minutes, 6 GB)"
+	@$(MODELS_VENV)/bin/python $(PIP) install -c constraints.txt -e '.[train,workshop-test]'
+	@touch $@
