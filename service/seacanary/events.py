@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 EVENT_NAMESPACE = UUID("6d700aa5-30cb-5474-80c0-fd40d8b4a838")
 
 EventKind = Literal["started", "updated", "ended"]
-EndReason = Literal["quiet", "lost_coverage", "stream_ended", "station_stopped"]
+EndReason = Literal["quiet", "lost_coverage", "stream_ended", "station_stopped", "superseded"]
 
 
 class BandHz(BaseModel):
@@ -40,9 +40,12 @@ class PresenceEvent(BaseModel):
     onset: AwareDatetime
     offset: AwareDatetime | None = Field(None, description="end of the last call heard so far; final once ended")
     revision: int = Field(0, ge=0, description="0 for started, then counting up")
-    reason: EndReason | None = Field(None, description="why it ended; None before")
-    peak_probability: float = Field(ge=0, le=1)
-    mean_probability: float = Field(ge=0, le=1)
+    reason: EndReason | None = Field(
+        None,
+        description="why it ended; None before. superseded: a caller was heard over a persistent source",
+    )
+    peak_probability: float = Field(ge=0, le=1, description="highest of any window so far")
+    mean_probability: float = Field(ge=0, le=1, description="over the positive windows")
     windows_seen: int = Field(ge=0, description="windows analysed since onset")
     windows_positive: int = Field(ge=0, description="of these, windows over the leave threshold")
     band_hz: BandHz | None = None
