@@ -1,0 +1,244 @@
+"""Intake: the blocks of one hydrophone in; its windows, gaps, time and ledger out."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from seacanary.audio import AudioBlock, Window
+from seacanary.clock import StreamClock
+from seacanary.ledger import Ledger
+from seacanary.resampling import StreamResampler
+from seacanary.windowing import Cut, RollingWindows
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A break in what was heard; no window straddles it.
+
+    Attributes:
+        hydrophone: name of the hydrophone.
+        epoch: the epoch that was running when it began.
+        first_sample: end of what was heard before, in `epoch`.
+        end_sample: first_sample plus the samples lost; the same if none was,
+            as when a new epoch follows without a pause.
+        reason: samples missing within the epoch, or a new epoch or rate.
+    """
+
+    hydrophone: str
+    epoch: datetime
+    first_sample: int
+    end_sample: int
+    reason: Literal["lost_samples", "new_epoch", "rate_changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeResult:
+    """What a block completed, each in stream order."""
+
+    windows: tuple[Window, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    def __add__(self, later: "IntakeResult") -> "IntakeResult":
+        return IntakeResult(self.windows + later.windows, self.gaps + later.gaps)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Audio without a gap: where it began, and its way to the model's rate."""
+
+    first_sample: int
+    resampler: StreamResampler
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One epoch at one rate, as far as it was heard."""
+
+    epoch: datetime
+    sample_rate_hz: int
+    clock: StreamClock
+    run: _Run
+    end_sample: int
+
+
+class Intake:
+    """Turns the blocks of one hydrophone into windows, and accounts for every sample.
+
+    The same audio gives the same windows whatever the block sizes. A sample
+    counts as elapsed from the first block on. Not safe to share among threads.
+    """
+
+    def __init__(
+        self,
+        hydrophone: str,
+        *,
+        sample_rate_hz: int,
+        window_samples: int,
+        hop_samples: int,
+        pad_at_end: bool,
+    ) -> None:
+        """Prepare an intake.
+
+        Args:
+            hydrophone: the only one whose blocks are taken.
+            sample_rate_hz: the model's rate, in which the next two count.
+            window_samples: length of a window.
+            hop_samples: distance between windows.
+            pad_at_end: whether an epoch that ends with a run shorter than a
+                window has that run filled up with zeros (recordings) or left
+                unobserved (live streams).
+        """
+        self.hydrophone = hydrophone
+        self.ledger = Ledger(hydrophone)
+        self.repeated_samples = 0
+        self._model_rate_hz = sample_rate_hz
+        self._pad_at_end = pad_at_end
+        self._windows = RollingWindows(window_samples, hop_samples)
+        self._stream: _Stream | None = None
+        self._ended = False
+
+    @property
+    def clock(self) -> StreamClock | None:
+        """The clock of the current epoch, None before the first block."""
+        return self._stream.clock if self._stream else None
+
+    def push(self, block: AudioBlock) -> IntakeResult:
+        """Take the next block.
+
+        Samples heard before (the block begins before the end of the last one
+        of its epoch) are dropped and counted in `repeated_samples`.
+
+        Raises:
+            ValueError: the block breaks its contract or comes after end().
+        """
+        self._check(block)
+        unheard = self._without_repeats(block)
+        if unheard is None:
+            return IntakeResult()
+        result, stream = self._continued(unheard)
+        if unheard.arrival is not None:
+            stream.clock.observe(unheard.end_sample, unheard.arrival)
+        self.ledger.captured(unheard.first_sample, unheard.samples.size)
+        stream.end_sample = unheard.end_sample
+        cuts = self._windows.push(stream.run.resampler.push(unheard.samples))
+        windows = tuple(self._window(cut, stream) for cut in cuts)
+        self.ledger.settle_before(_floor(self._windows.earliest_next, stream, self._model_rate_hz))
+        return result + IntakeResult(windows)
+
+    def end(self) -> IntakeResult:
+        """End the stream: cut its last windows and settle all that no window holds."""
+        self._ended = True
+        return self._end_run(self._stream, pad=self._pad_at_end) if self._stream else IntakeResult()
+
+    def _check(self, block: AudioBlock) -> None:
+        if self._ended:
+            raise ValueError(f"{self.hydrophone}: a block came after end()")
+        if block.hydrophone != self.hydrophone:
+            raise ValueError(f"block of {block.hydrophone!r} given to the intake of {self.hydrophone!r}")
+        samples = block.samples
+        if samples.ndim != 1 or samples.size == 0 or samples.dtype != np.float32:
+            raise ValueError(
+                f"{self.hydrophone}: samples must be float32 [n >= 1], got {samples.dtype} {samples.shape}"
+            )
+        if block.sample_rate_hz <= 0:
+            raise ValueError(f"{self.hydrophone}: sample_rate_hz must be positive, got {block.sample_rate_hz}")
+
+    def _without_repeats(self, block: AudioBlock) -> AudioBlock | None:
+        """The part of the block not heard before, None if nothing is."""
+        stream = self._stream
+        if stream is None or not _continues(block, stream) or block.first_sample >= stream.end_sample:
+            return block
+        repeated = min(stream.end_sample - block.first_sample, block.samples.size)
+        self.repeated_samples += repeated
+        if repeated == block.samples.size:
+            return None
+        return replace(block, samples=block.samples[repeated:], first_sample=stream.end_sample)
+
+    def _continued(self, block: AudioBlock) -> tuple[IntakeResult, _Stream]:
+        """The stream the block belongs to, and what ended if it does not simply go on."""
+        stream = self._stream
+        if stream is None:
+            return IntakeResult(), self._begin(block, lost=0)
+        if not _continues(block, stream):
+            return self._change_epoch(block, stream)
+        if block.first_sample > stream.end_sample:
+            return self._pass_gap(block, stream), stream
+        return IntakeResult(), stream
+
+    def _begin(self, block: AudioBlock, *, lost: int) -> _Stream:
+        self.ledger.new_epoch(block.epoch, block.first_sample, lost=lost)
+        self._stream = _Stream(
+            epoch=block.epoch,
+            sample_rate_hz=block.sample_rate_hz,
+            clock=StreamClock(block.epoch, block.sample_rate_hz),
+            run=self._new_run(block),
+            end_sample=block.first_sample,
+        )
+        return self._stream
+
+    def _new_run(self, block: AudioBlock) -> _Run:
+        return _Run(block.first_sample, StreamResampler(block.sample_rate_hz, self._model_rate_hz))
+
+    def _change_epoch(self, block: AudioBlock, stream: _Stream) -> tuple[IntakeResult, _Stream]:
+        """End the epoch; what was lost up to the next is measured in UTC, for want of a common count."""
+        ended = self._end_run(stream, pad=self._pad_at_end)
+        pause = block.epoch - stream.clock.utc(stream.end_sample)
+        lost = max(0, round(pause.total_seconds() * block.sample_rate_hz) + block.first_sample)
+        same_epoch = block.epoch == stream.epoch
+        gap = Gap(
+            self.hydrophone,
+            stream.epoch,
+            stream.end_sample,
+            stream.end_sample + lost,
+            "rate_changed" if same_epoch else "new_epoch",
+        )
+        return ended + IntakeResult(gaps=(gap,)), self._begin(block, lost=lost)
+
+    def _pass_gap(self, block: AudioBlock, stream: _Stream) -> IntakeResult:
+        ended = self._end_run(stream, pad=False)
+        gap = Gap(self.hydrophone, stream.epoch, stream.end_sample, block.first_sample, "lost_samples")
+        self.ledger.lost(block.first_sample - stream.end_sample)
+        stream.end_sample = block.first_sample
+        stream.run = self._new_run(block)
+        return ended + IntakeResult(gaps=(gap,))
+
+    def _end_run(self, stream: _Stream, *, pad: bool) -> IntakeResult:
+        cuts = self._windows.push(stream.run.resampler.flush())
+        cuts += self._windows.end_run(pad=pad)
+        windows = tuple(self._window(cut, stream) for cut in cuts)
+        self.ledger.settle_before(stream.end_sample)
+        return IntakeResult(windows)
+
+    def _window(self, cut: Cut, stream: _Stream) -> Window:
+        """Place a cut in its stream: every stream sample it touches is in it."""
+        first = _floor(cut.first_sample, stream, self._model_rate_hz)
+        end = _ceil(cut.first_sample + cut.heard_samples, stream, self._model_rate_hz)
+        end = min(end, stream.end_sample)
+        self.ledger.window_cut(first, end)
+        return Window(
+            hydrophone=self.hydrophone,
+            pcm=cut.pcm,
+            start=stream.clock.utc(first),
+            epoch=stream.epoch,
+            first_sample=first,
+            end_sample=end,
+            sample_rate_hz=stream.sample_rate_hz,
+            missing_fraction=cut.missing_fraction,
+            clipped_fraction=cut.clipped_fraction,
+        )
+
+
+def _continues(block: AudioBlock, stream: _Stream) -> bool:
+    return block.epoch == stream.epoch and block.sample_rate_hz == stream.sample_rate_hz
+
+
+def _floor(model_sample: int, stream: _Stream, model_rate_hz: int) -> int:
+    """Stream index of the last sample at or before a model sample of the run."""
+    return stream.run.first_sample + model_sample * stream.sample_rate_hz // model_rate_hz
+
+
+def _ceil(model_sample: int, stream: _Stream, model_rate_hz: int) -> int:
+    """Stream index of the first sample at or after a model sample of the run."""
+    return stream.run.first_sample - (-model_sample * stream.sample_rate_hz // model_rate_hz)
