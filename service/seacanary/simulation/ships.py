@@ -1,0 +1,100 @@
+"""A ship passing: cavitation noise beaten by the propeller, tonals, a moving Lloyd-mirror comb."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from seacanary.simulation.noise import ShapedNoise, Tones
+from seacanary.simulation.propagation import SOUND_SPEED_M_S, absorption_db_per_km
+from seacanary.simulation.sounds import FloatArray
+
+
+class Ship(BaseModel):
+    """One vessel that passes again and again on the same line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source_db: float = Field(150.0, ge=80, le=190, description="density at 100 Hz and 1 m, dB re 1 µPa²/Hz")
+    slope_db: float = Field(20.0, ge=5, le=40, description="fall above 100 Hz, dB per decade")
+    speed_m_s: float = Field(6.0, gt=0, le=30, description="speed over ground, metres per second")
+    closest_m: float = Field(300.0, ge=5, le=50_000, description="distance at the closest point, metres")
+    closest_s: float = Field(60.0, description="when it is closest, seconds since the stream began")
+    period_s: float = Field(1800.0, gt=0, description="it passes again after so many seconds")
+    shaft_hz: float = Field(2.5, gt=0, le=80, description="turns of the propeller per second")
+    blades: int = Field(4, ge=2, le=7, description="blades of the propeller")
+    modulation: float = Field(0.35, ge=0, le=1, description="depth of the propeller's beat, 0 to 1")
+    tonal_db: float = Field(8.0, ge=0, le=40, description="tonals over the noise in 1 Hz, dB")
+    depth_m: float = Field(4.0, gt=0, le=30, description="depth of the propeller, metres")
+    receiver_depth_m: float = Field(15.0, gt=0, le=1000, description="depth of the hydrophone, metres")
+
+    def range_m(self, time_s: float) -> float:
+        """Distance to the hydrophone at a moment, metres."""
+        half = self.period_s / 2
+        along = (time_s - self.closest_s + half) % self.period_s - half
+        return float(np.hypot(self.closest_m, self.speed_m_s * along))
+
+    def density(self, frequency_hz: NDArray[np.float64], *, range_m: float) -> NDArray[np.float64]:
+        """Received power density without the comb, µPa²/Hz; source after Ross (1976) and Wales and Heitmeyer (2002)."""
+        decades = np.log10(np.maximum(frequency_hz, 10.0) / 100)
+        source = self.source_db - self.slope_db * np.maximum(decades, 0) + 10 * np.minimum(decades, 0)
+        lost = 18 * np.log10(range_m) + absorption_db_per_km(frequency_hz) * range_m / 1e3
+        result: NDArray[np.float64] = 10 ** ((source - lost) / 10)
+        return result
+
+    def comb(self, frequency_hz: FloatArray, *, range_m: float) -> FloatArray:
+        """Amplitude of direct and surface-reflected sound together, 0 to 2 (Lloyd's mirror; Urick 1983)."""
+        near = np.hypot(range_m, self.receiver_depth_m - self.depth_m)
+        delay_s = (np.hypot(range_m, self.receiver_depth_m + self.depth_m) - near) / SOUND_SPEED_M_S
+        reflection = 0.9 * np.exp(-frequency_hz / np.float32(8000))
+        square = 1 + reflection**2 - 2 * reflection * np.cos(np.float32(2 * np.pi * delay_s) * frequency_hz)
+        result: FloatArray = np.sqrt(np.maximum(square, 1e-4), dtype=np.float32)
+        return result
+
+
+class ShipNoise:
+    """Renders one ship, segment by segment.
+
+    Args:
+        ship: the vessel.
+        seed: numbers that name its noise.
+        sample_rate_hz: rate of the result.
+        segment_samples: length of every segment.
+    """
+
+    def __init__(self, ship: Ship, seed: tuple[int, ...], *, sample_rate_hz: int, segment_samples: int) -> None:
+        self._ship = ship
+        self._rate = sample_rate_hz
+        self._noise = ShapedNoise(seed, sample_rate_hz=sample_rate_hz, segment_samples=segment_samples)
+        self._frequency = self._noise.frequency_hz.astype(np.float32)
+        rng = np.random.default_rng(seed)
+        self._lines = [ship.shaft_hz * ship.blades * n for n in range(1, 7)] + list(rng.uniform(25, 900, 4))
+        self._phases = rng.uniform(0, 2 * np.pi, len(self._lines))
+        self._beat = rng.uniform(0.2, 1, 3)
+
+    def amplitude(self, density: FloatArray, *, range_m: float) -> FloatArray:
+        """Root density with the comb, from the density on the noise's own bins."""
+        return np.multiply(np.sqrt(density), self._ship.comb(self._frequency, range_m=range_m), dtype=np.float32)
+
+    def segment(self, amplitude: FloatArray | None, *, first: int) -> FloatArray:
+        """The next segment, float32 [segment_samples], cavitation and tonals; amplitude None: silence."""
+        noise = self._noise.segment(amplitude)
+        if amplitude is not None:
+            noise *= self._envelope(first, noise.size)
+            tonals = self._tonals(amplitude).stretch(first, noise.size)
+            if tonals is not None:
+                noise += tonals
+        return noise
+
+    def _envelope(self, first: int, count: int) -> FloatArray:
+        """The propeller's beat at 1/64 of the rate, stretched; mean square 1."""
+        time_s = (first + np.arange(0, count + 64, 64)) / self._rate
+        rates = self._ship.shaft_hz * np.array([1.0, self._ship.blades, 2 * self._ship.blades])
+        beat = np.sin(2 * np.pi * np.outer(time_s, rates)) @ (self._beat / np.linalg.norm(self._beat))
+        coarse = (1 + self._ship.modulation * beat) / np.sqrt(1 + 0.5 * self._ship.modulation**2)
+        return np.repeat(coarse.astype(np.float32), 64)[:count]
+
+    def _tonals(self, amplitude: FloatArray) -> Tones:
+        bins = np.searchsorted(self._frequency, self._lines).clip(max=amplitude.size - 1)
+        level = amplitude[bins] * 10 ** (self._ship.tonal_db / 20) * np.sqrt(2)
+        tones = list(zip(self._lines, level.tolist(), self._phases.tolist(), strict=True))
+        return Tones(tones, sample_rate_hz=self._rate)
