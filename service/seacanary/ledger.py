@@ -4,12 +4,16 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import IntEnum
 from types import MappingProxyType
-from typing import Literal
 
-# What became of a window; of several windows over a sample the last in this order counts.
-Outcome = Literal["unobserved", "shed", "analysed"]
-_RANKED: tuple[Outcome, ...] = ("unobserved", "shed", "analysed")
+
+class Outcome(IntEnum):
+    """What became of a window; of several windows over a sample the highest counts."""
+
+    UNOBSERVED = 0
+    SHED = 1
+    ANALYSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class _Stretch:
     first: int
     end: int
     open_windows: int = 0
-    best: Outcome = "unobserved"
+    best: Outcome = Outcome.UNOBSERVED
     unobservable: frozenset[str] = frozenset()
 
 
@@ -71,7 +75,7 @@ class Ledger:
         self._stretches: list[_Stretch] = []
         self._open: dict[tuple[datetime, int, int], int] = {}  # to the origin of its epoch
         self._captured = self._lost = 0
-        self._settled: dict[Outcome, int] = dict.fromkeys(_RANKED, 0)
+        self._settled = dict.fromkeys(Outcome, 0)
         self._unobserved_by_call_type: dict[str, int] = {}
 
     @property
@@ -79,7 +83,13 @@ class Ledger:
         """The balance now."""
         pending = sum(stretch.end - stretch.first for stretch in self._stretches)
         return LedgerTotals(
-            elapsed=self._end, captured=self._captured, lost=self._lost, pending=pending, **self._settled
+            elapsed=self._end,
+            captured=self._captured,
+            lost=self._lost,
+            analysed=self._settled[Outcome.ANALYSED],
+            shed=self._settled[Outcome.SHED],
+            unobserved=self._settled[Outcome.UNOBSERVED],
+            pending=pending,
         )
 
     @property
@@ -140,19 +150,19 @@ class Ledger:
 
     def resolve(
         self,
-        first_sample: int,
-        end_sample: int,
-        *,
         epoch: datetime,
+        first_sample: int,
+        *,
+        end_sample: int,
         outcome: Outcome,
         unobservable: Collection[str] = (),
     ) -> None:
         """Enter what became of a window, in any order.
 
         Args:
-            first_sample: the window's first sample in its epoch.
-            end_sample: the window's end in its epoch.
             epoch: the window's epoch, which may have ended since.
+            first_sample: the window's first sample in it.
+            end_sample: the window's end in it.
             outcome: its fate.
             unobservable: call types the stream's rate cannot carry.
 
@@ -162,8 +172,8 @@ class Ledger:
         origin = self._open.pop((epoch, first_sample, end_sample))
         for stretch in self._over(origin + first_sample, origin + end_sample):
             stretch.open_windows -= 1
-            stretch.best = max(stretch.best, outcome, key=_RANKED.index)
-            if outcome == "analysed":
+            stretch.best = max(stretch.best, outcome)
+            if outcome is Outcome.ANALYSED:
                 stretch.unobservable |= frozenset(unobservable)
         self._settle_up_to(self._no_window_before)
 
@@ -207,4 +217,4 @@ class Ledger:
 
 def _untouched(stretch: _Stretch) -> bool:
     """Whether no window has held the stretch yet, so that it may still grow."""
-    return not stretch.open_windows and stretch.best == "unobserved"
+    return not stretch.open_windows and stretch.best is Outcome.UNOBSERVED

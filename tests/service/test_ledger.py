@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from seacanary.ledger import Ledger, LedgerTotals, Outcome
 
 EPOCH = datetime(2026, 7, 1, tzinfo=UTC)
-RANKED: tuple[Outcome, ...] = ("unobserved", "shed", "analysed")
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Brute:
             elapsed=len(fates) + self.lost,
             captured=len(fates),
             lost=self.lost,
-            **{outcome: fates.count(outcome) for outcome in RANKED},
+            **{outcome.name.lower(): fates.count(outcome) for outcome in Outcome},
         )
 
 
@@ -62,7 +61,7 @@ def shapes() -> st.SearchStrategy[tuple[int, int]]:
 @given(
     runs=runs(),
     shape=shapes(),
-    fates=st.tuples(st.lists(st.sampled_from(RANKED), min_size=1, max_size=9), st.randoms(use_true_random=False)),
+    fates=st.tuples(st.lists(st.sampled_from(Outcome), min_size=1, max_size=9), st.randoms(use_true_random=False)),
     backlog=st.integers(0, 20),
 )
 def test_every_sample_ends_where_the_brute_force_count_puts_it(
@@ -86,14 +85,14 @@ def test_every_sample_ends_where_the_brute_force_count_puts_it(
             position += lost
         brute.lost += lost
         ledger.captured(position, length)
-        brute.fate.update({(epoch, i): "unobserved" for i in range(position, position + length)})
+        brute.fate.update({(epoch, i): Outcome.UNOBSERVED for i in range(position, position + length)})
         starts = [position + start for start in starts_in(length, window, hop)]
         for start in starts:
             ledger.window_cut(start, start + window)
             ledger.settle_before(start + 1)
             waiting.append(Open(epoch, start, start + window, outcomes[count % len(outcomes)]))
             count += 1
-            ledger.settle_before(position + length)
+        ledger.settle_before(position + length)
         position += length
         order.shuffle(waiting)
         while len(waiting) > backlog:
@@ -106,10 +105,10 @@ def test_every_sample_ends_where_the_brute_force_count_puts_it(
 
 
 def settle(ledger: Ledger, brute: Brute, window: Open) -> None:
-    ledger.resolve(window.first, window.end, epoch=window.epoch, outcome=window.outcome)
+    ledger.resolve(window.epoch, window.first, end_sample=window.end, outcome=window.outcome)
     for sample in range(window.first, window.end):
         key = (window.epoch, sample)
-        brute.fate[key] = max(brute.fate[key], window.outcome, key=RANKED.index)
+        brute.fate[key] = max(brute.fate[key], window.outcome)
     assert ledger.totals.balanced
 
 
@@ -119,11 +118,11 @@ def test_samples_wait_for_every_window_that_may_still_hold_them() -> None:
     ledger.captured(0, 12)
     ledger.window_cut(0, 8)
     ledger.settle_before(1)
-    ledger.resolve(0, 8, epoch=EPOCH, outcome="shed")
+    ledger.resolve(EPOCH, 0, end_sample=8, outcome=Outcome.SHED)
     assert ledger.totals == LedgerTotals(elapsed=12, captured=12, shed=1, pending=11)
     ledger.window_cut(4, 12)
     ledger.settle_before(12)
-    ledger.resolve(4, 12, epoch=EPOCH, outcome="analysed")
+    ledger.resolve(EPOCH, 4, end_sample=12, outcome=Outcome.ANALYSED)
     assert ledger.totals == LedgerTotals(elapsed=12, captured=12, shed=4, analysed=8)
 
 
@@ -135,9 +134,9 @@ def test_a_call_type_the_rate_cannot_carry_is_counted_in_analysed_samples_only()
     ledger.window_cut(4, 12)
     ledger.window_cut(12, 20)
     ledger.settle_before(20)
-    outcomes: dict[int, Outcome] = {0: "analysed", 4: "analysed", 12: "shed"}
+    outcomes = {0: Outcome.ANALYSED, 4: Outcome.ANALYSED, 12: Outcome.SHED}
     for first, outcome in outcomes.items():
-        ledger.resolve(first, first + 8, epoch=EPOCH, outcome=outcome, unobservable={"porpoise_click"})
+        ledger.resolve(EPOCH, first, end_sample=first + 8, outcome=outcome, unobservable={"porpoise_click"})
     assert ledger.unobserved_by_call_type == {"porpoise_click": 12}
 
 
@@ -148,7 +147,7 @@ def test_samples_are_settled_as_windows_resolve_not_at_the_end() -> None:
         ledger.captured(first, end - first)
         ledger.window_cut(first, end)
         ledger.settle_before(first + 1)
-        ledger.resolve(first, end, epoch=EPOCH, outcome="analysed")
+        ledger.resolve(EPOCH, first, end_sample=end, outcome=Outcome.ANALYSED)
     assert ledger.totals.pending <= 4_000
 
 
@@ -166,7 +165,7 @@ def test_faults_of_the_caller_are_refused() -> None:
     with pytest.raises(ValueError, match="open already"):
         ledger.window_cut(3, 6)
     with pytest.raises(KeyError):
-        ledger.resolve(3, 7, epoch=EPOCH, outcome="analysed")
+        ledger.resolve(EPOCH, 3, end_sample=7, outcome=Outcome.ANALYSED)
     with pytest.raises(ValueError, match="negative"):
         ledger.lost(-1)
 

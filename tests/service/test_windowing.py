@@ -17,7 +17,7 @@ def plain(cuts: list[Cut]) -> Plain:
 
 def ramp(count: int) -> NDArray[np.float32]:
     """Samples that tell their position: sample i is (i + 1) / 8192."""
-    return np.arange(1, count + 1, dtype=np.float32) / 8192
+    return np.arange(1, count + 1, dtype=np.float32) / np.float32(8192)
 
 
 def batch(audio: NDArray[np.float32], window: int, hop: int, *, pad: bool) -> Plain:
