@@ -1,0 +1,265 @@
+"""PortAudio itself: its device list, found by name, and the one library a process has of it."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+from seacanary.errors import SourceLost, SourceUnusable
+
+COMMON_RATES_HZ = (44_100, 48_000, 96_000, 128_000, 192_000, 250_000, 256_000, 288_000, 352_800, 384_000)
+
+# paInvalidChannelCount, paInvalidSampleRate, paSampleFormatNotSupported: what the device will never do
+_NEVER = frozenset({-9998, -9997, -9994})
+_LIST_INPUTS = (
+    "import json; from seacanary.sources.portaudio import input_devices; "
+    "print(json.dumps([device.label for device in input_devices()]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputDevice:
+    """A device PortAudio can capture from.
+
+    Attributes:
+        index: its number until PortAudio is initialised again; never configured.
+        label: its name and host API, as "UltraMic 384K: USB Audio (hw:1,0), ALSA".
+        channels: most channels it captures.
+    """
+
+    index: int
+    label: str
+    channels: int
+
+    @property
+    def name(self) -> str:
+        """The label without the host API."""
+        return self.label.rpartition(", ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to capture, and who is to be called.
+
+    Attributes:
+        device: name, part of a name or regular expression.
+        sample_rate_hz: rate.
+        channels: number of channels.
+        format: PortAudio sample format, as "int24".
+        block_frames: frames per callback.
+        latency_s: audio the driver is to hold.
+        callback: sounddevice's raw input callback, called on PortAudio's thread.
+        ended: called once or more with the reason when the stream is over, from any thread.
+    """
+
+    device: str
+    sample_rate_hz: int
+    channels: int
+    format: str
+    block_frames: int
+    latency_s: float
+    callback: Callable[[Any, int, Any, Any], None]
+    ended: Callable[[str], None]
+
+
+class Stream(Protocol):
+    """The part of sounddevice.RawInputStream used here."""
+
+    def start(self) -> None:
+        """Begin calling back."""
+
+    def abort(self) -> None:
+        """Stop at once."""
+
+    def close(self) -> None:
+        """Release the device."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenInput:
+    """A running input, to be closed by the PortAudio that opened it."""
+
+    stream: Stream
+    wanted: Wanted
+
+
+def sounddevice() -> ModuleType:
+    """The sounddevice module; its import initialises PortAudio, so not before a sound card is wanted.
+
+    Raises:
+        SourceUnusable: the PortAudio library is not installed.
+    """
+    try:
+        import sounddevice as loaded
+    except OSError as exc:
+        raise SourceUnusable(f"PortAudio cannot be loaded ({exc}); on Debian: apt install libportaudio2") from exc
+    module: ModuleType = loaded
+    return module
+
+
+def input_devices() -> list[InputDevice]:
+    """Devices with inputs, as they were when PortAudio was last initialised."""
+    portaudio = sounddevice()
+    apis = [api["name"] for api in portaudio.query_hostapis()]
+    return [
+        InputDevice(index, f"{device['name']}, {apis[device['hostapi']]}", int(device["max_input_channels"]))
+        for index, device in enumerate(portaudio.query_devices())
+        if device["max_input_channels"] > 0
+    ]
+
+
+def usable_rates_hz(device: InputDevice) -> list[int]:
+    """Which of the common rates the device says it can capture at; opens it briefly."""
+    return [rate_hz for rate_hz in COMMON_RATES_HZ if _can_capture(device, rate_hz)]
+
+
+def _can_capture(device: InputDevice, rate_hz: int) -> bool:
+    portaudio = sounddevice()
+    try:
+        portaudio.check_input_settings(device=device.index, samplerate=rate_hz, channels=device.channels)
+    except portaudio.PortAudioError:
+        return False
+    return True
+
+
+def matching(pattern: str, labels: Sequence[str]) -> list[str]:
+    """Labels a configured device name means: the exact name, else a part of it, else a regular expression.
+
+    Args:
+        pattern: from the configuration; case does not matter.
+        labels: as in InputDevice.
+
+    Raises:
+        SourceUnusable: nothing contains it and it is no regular expression.
+    """
+    wanted = pattern.casefold()
+    exact = [label for label in labels if wanted in (label.casefold(), label.rpartition(", ")[0].casefold())]
+    within = exact or [label for label in labels if wanted in label.casefold()]
+    if within:
+        return within
+    try:
+        expression = re.compile(pattern, re.IGNORECASE)
+    except re.error as exc:
+        raise SourceUnusable(f"device '{pattern}' is in no device's name and is no regular expression: {exc}") from exc
+    return [label for label in labels if expression.search(label)]
+
+
+def choose(pattern: str, devices: Sequence[InputDevice]) -> InputDevice:
+    """The one device a configured name means.
+
+    Raises:
+        SourceLost: no device fits; it may yet be plugged in.
+        SourceUnusable: several fit.
+    """
+    labels = matching(pattern, [device.label for device in devices])
+    if not labels:
+        there = "; ".join(device.label for device in devices) or "no input device at all"
+        raise SourceLost(f"no sound card matches '{pattern}'; there is: {there}")
+    if len(labels) > 1:
+        raise SourceUnusable(f"'{pattern}' matches several sound cards: {'; '.join(labels)}; name one of them")
+    return next(device for device in devices if device.label == labels[0])
+
+
+class PortAudio:
+    """Opens and closes inputs of the one PortAudio library a process has.
+
+    PortAudio takes its list of devices when it is initialised, and only then: a device
+    plugged in later, or again at another address, is not seen until it is initialised
+    anew, and that ends every stream of the process. So it is done freely while no stream
+    is open; while one is, only when another process has seen the wanted device where
+    this one has not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[OpenInput] = []
+
+    def open(self, wanted: Wanted) -> OpenInput:
+        """Find the device by name and start capturing; blocks for some 0.1 s.
+
+        Raises:
+            SourceLost: the device is not there, or cannot be opened now.
+            SourceUnusable: its name is ambiguous, or it cannot do what is wanted.
+        """
+        with self._lock:
+            if not self._open:
+                _initialise_again()
+            try:
+                return self._start(wanted)
+            except SourceLost:
+                if not self._open or not _has_moved(wanted.device):
+                    raise
+            for other in list(self._open):
+                self._end(other, f"sound cards were looked for again, to find '{wanted.device}'")
+            _initialise_again()
+            return self._start(wanted)
+
+    def close(self, opened: OpenInput) -> None:
+        """Stop capturing and release the device; safe to call twice."""
+        with self._lock:
+            if opened in self._open:
+                self._end(opened, "closed")
+
+    def _start(self, wanted: Wanted) -> OpenInput:
+        device = choose(wanted.device, input_devices())
+        portaudio = sounddevice()
+        try:
+            stream = portaudio.RawInputStream(
+                device=device.index,
+                samplerate=wanted.sample_rate_hz,
+                channels=wanted.channels,
+                dtype=wanted.format,
+                blocksize=wanted.block_frames,
+                latency=wanted.latency_s,
+                callback=wanted.callback,
+                finished_callback=lambda: wanted.ended(f"'{device.label}' stopped delivering"),
+            )
+            stream.start()
+        except portaudio.PortAudioError as exc:
+            raise _refusal(exc, device, wanted) from exc
+        opened = OpenInput(stream, wanted)
+        self._open.append(opened)
+        return opened
+
+    def _end(self, opened: OpenInput, why: str) -> None:
+        self._open.remove(opened)
+        opened.wanted.ended(why)
+        opened.stream.abort()
+        opened.stream.close()
+
+
+# The one global of the project: PortAudio itself is one per process.
+PORTAUDIO = PortAudio()
+
+
+def _initialise_again() -> None:
+    """Make PortAudio look for devices anew; ends every stream of the process.
+
+    sounddevice has no public call for it; its own documentation names these two.
+    """
+    module = sounddevice()
+    module._terminate()
+    module._initialize()
+
+
+def _has_moved(pattern: str) -> bool:
+    """Whether a new process sees the device, and not where this process believes it to be."""
+    seen = subprocess.run([sys.executable, "-c", _LIST_INPUTS], capture_output=True, check=False, timeout=20)
+    labels = json.loads(seen.stdout) if seen.returncode == 0 else []
+    now = matching(pattern, labels)
+    return bool(now) and now != matching(pattern, [device.label for device in input_devices()])
+
+
+def _refusal(exc: Exception, device: InputDevice, wanted: Wanted) -> SourceLost | SourceUnusable:
+    if len(exc.args) > 1 and exc.args[1] in _NEVER:
+        rates = ", ".join(map(str, usable_rates_hz(device))) or "none of the common ones"
+        return SourceUnusable(
+            f"'{device.label}' cannot capture {wanted.channels} channel(s) of {wanted.format} at "
+            f"{wanted.sample_rate_hz} Hz ({exc.args[0]}); it has {device.channels} channel(s), rates in Hz: {rates}"
+        )
+    return SourceLost(f"'{device.label}' cannot be opened now: {exc.args[0] if exc.args else exc}")

@@ -1,0 +1,196 @@
+"""Source `soundcard`: any input PortAudio offers, up to 384 kHz, each channel a hydrophone.
+
+PortAudio reports an overflow only as a flag on the first block after it, so the length of
+the gap is measured (FrameIndex). Only a flag, or a block the hand-off shed, makes a gap:
+a sound card whose crystal is slow or fast never does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from seacanary.audio import AudioBlock, PcmEncoding
+from seacanary.errors import SourceError, SourceLost
+from seacanary.handoff import Handoff
+from seacanary.sources.capture import Captured, Clock, Feed, captured_blocks, read_clocks
+from seacanary.sources.portaudio import PORTAUDIO, OpenInput, PortAudio, Wanted
+
+PORTAUDIO_MAX_RATE_HZ = 384_000  # a check inside the library as Debian ships it, whatever the hardware can
+
+_ENCODINGS: dict[str, PcmEncoding] = {"int16": "s16le", "int24": "s24le", "int32": "s32le", "float32": "f32le"}
+
+
+class SoundcardSection(BaseModel):
+    """A sound card, found by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["soundcard"] = "soundcard"
+    hydrophones: tuple[str, ...] = Field(min_length=1, description="one name per channel, in channel order")
+    device: str = Field(
+        min_length=1, description="the device's name, a part of it, or a regular expression; case does not matter"
+    )
+    sample_rate_hz: int = Field(gt=0, description="rate to capture at, hertz")
+    format: Literal["int16", "int24", "int32", "float32"] = Field("int32", description="sample format asked for")
+    latency_s: float = Field(
+        0.3,
+        ge=0.2,
+        le=5,
+        description="audio the driver holds for us before it overflows; under 0.2 s it does so by itself",
+    )
+    block_s: float = Field(0.02, ge=0.005, le=0.2, description="audio per callback")
+    handoff_s: float = Field(
+        5, gt=0, le=60, description="audio kept while the station is busy; beyond, the oldest is shed"
+    )
+
+    @field_validator("sample_rate_hz")
+    @classmethod
+    def _within_portaudio(cls, rate_hz: int) -> int:
+        if rate_hz > PORTAUDIO_MAX_RATE_HZ:
+            raise ValueError(
+                f"PortAudio refuses rates above {PORTAUDIO_MAX_RATE_HZ} Hz; use kind: alsa for {rate_hz} Hz"
+            )
+        return rate_hz
+
+    @property
+    def hydrophone_names(self) -> tuple[str, ...]:
+        """Names of the hydrophones this source feeds."""
+        return self.hydrophones
+
+    @property
+    def block_frames(self) -> int:
+        """Frames per callback."""
+        return max(1, round(self.block_s * self.sample_rate_hz))
+
+
+class FrameIndex:
+    """The stream index of every callback's first frame.
+
+    An overflow's lost frames are measured from the jump of the stream's ADC time,
+    which PortAudio takes from the driver's time stamp and fill level. Error bound: the
+    driver's step in reporting its position, at worst one host period, which is below
+    latency_s; a frame or two where the position is continuous. Where the ADC time is
+    absent, or disagrees with the monotonic clock by more than two latencies (the system
+    clock it comes from was stepped), the arrival of the callbacks decides, within one
+    latency either way: that much audio may wait in the driver at either end.
+
+    PortAudio may fill the first block after an overflow up with frames from before it, and
+    does not say how many; that block is dropped and counts as lost, so that no window
+    holds the splice.
+    """
+
+    def __init__(self, *, sample_rate_hz: int, latency_s: float) -> None:
+        self.overflows = 0
+        self._rate_hz, self._latency_s = sample_rate_hz, latency_s
+        self._next_frame = 0
+        self._last: tuple[float, float] | None = None  # ADC and monotonic time of the end of the last block
+        self._flagged = False
+
+    def stamp(self, frames: int, *, adc_s: float, monotonic_s: float, overflowed: bool) -> int | None:
+        """Account for one callback.
+
+        Args:
+            frames: frames in the callback's block.
+            adc_s: the stream's ADC time of the block's first frame, 0 if unknown.
+            monotonic_s: monotonic clock at the callback.
+            overflowed: PortAudio's input overflow flag.
+
+        Returns:
+            Index of the block's first frame, or None: drop the block.
+        """
+        lost = self._lost(frames, adc_s=adc_s, monotonic_s=monotonic_s) if overflowed else 0
+        # every block of one host buffer carries the flag; only the first comes after a jump
+        is_loss = overflowed and (lost >= 1 or not self._flagged)
+        self._flagged = overflowed
+        if is_loss and self._last is None:
+            return None  # the stream has not begun: it begins after this
+        self._last = (adc_s + frames / self._rate_hz if adc_s > 0 else 0.0, monotonic_s)
+        first_frame = self._next_frame + (max(1, lost) if is_loss else 0)
+        self._next_frame = first_frame + frames
+        self.overflows += is_loss
+        return None if is_loss else first_frame
+
+    def _lost(self, frames: int, *, adc_s: float, monotonic_s: float) -> int:
+        if self._last is None:
+            return 0
+        adc_end_s, last_monotonic_s = self._last
+        by_arrival_s = monotonic_s - last_monotonic_s - frames / self._rate_hz
+        by_adc_s = adc_s - adc_end_s
+        known = adc_s > 0 and adc_end_s > 0
+        trusted = known and abs(by_adc_s - by_arrival_s) <= 2 * self._latency_s
+        return round((by_adc_s if trusted else by_arrival_s) * self._rate_hz)
+
+
+class CaptureCallback:
+    """What PortAudio calls for each block, on its own thread: copies, stamps, hands off, returns."""
+
+    def __init__(self, handoff: Handoff[Captured | SourceError], index: FrameIndex, *, clock: Clock) -> None:
+        self._handoff, self._index, self._clock = handoff, index, clock
+
+    def __call__(self, data: Any, frames: int, time_info: Any, flags: Any) -> None:
+        """Take one block; the arguments are sounddevice's, whose types are opaque."""
+        arrival = self._clock()
+        first_frame = self._index.stamp(
+            frames,
+            adc_s=time_info.inputBufferAdcTime,
+            monotonic_s=arrival.monotonic_s,
+            overflowed=flags.input_overflow,
+        )
+        if first_frame is not None:
+            self._handoff.put(Captured(bytes(data), first_frame, frames, arrival))
+
+
+class Soundcard:
+    """The Source over one PortAudio input."""
+
+    def __init__(
+        self, section: SoundcardSection, *, clock: Clock = read_clocks, portaudio: PortAudio = PORTAUDIO
+    ) -> None:
+        self._section, self._clock, self._portaudio = section, clock, portaudio
+        self._index = FrameIndex(sample_rate_hz=section.sample_rate_hz, latency_s=section.latency_s)
+        self._opening: asyncio.Task[OpenInput] | None = None
+
+    @property
+    def overflows(self) -> int:
+        """Overflows PortAudio flagged since the source was opened."""
+        return self._index.overflows
+
+    async def blocks(self) -> AsyncIterator[AudioBlock]:
+        """Open the device and yield what it hears; see Source.
+
+        Raises:
+            SourceLost: no such device now, or it stopped delivering.
+            SourceUnusable: the name fits several devices, or the device cannot
+                capture with this rate, format or number of channels.
+        """
+        section = self._section
+        kept_blocks = max(1, round(section.handoff_s / section.block_s))
+        handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
+        # a task of its own, shielded: a cancelled open still ends in a device that aclose() can release
+        self._opening = asyncio.create_task(asyncio.to_thread(self._portaudio.open, self._wanted(handoff)))
+        await asyncio.shield(self._opening)
+        feed = Feed(section.hydrophones, section.sample_rate_hz, _ENCODINGS[section.format])
+        async for block in captured_blocks(handoff, feed):
+            yield block
+
+    async def aclose(self) -> None:
+        """Stop the stream and release the device; safe to call twice."""
+        if self._opening is None:
+            return
+        with suppress(SourceError):  # blocks() has raised it
+            await asyncio.to_thread(self._portaudio.close, await self._opening)
+
+    def _wanted(self, handoff: Handoff[Captured | SourceError]) -> Wanted:
+        return Wanted(
+            device=self._section.device,
+            sample_rate_hz=self._section.sample_rate_hz,
+            channels=len(self._section.hydrophones),
+            format=self._section.format,
+            block_frames=self._section.block_frames,
+            latency_s=self._section.latency_s,
+            callback=CaptureCallback(handoff, self._index, clock=self._clock),
+            ended=lambda why: handoff.put(SourceLost(why)),
+        )
