@@ -5,6 +5,12 @@ class SeaCanaryError(Exception):
     """Root of every error this project raises on purpose."""
 
 
+def first_of(group: BaseExceptionGroup[SeaCanaryError]) -> SeaCanaryError:
+    """The first error of a group, however deeply a task group has wrapped it."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 class ConfigError(SeaCanaryError):
     """A configuration was refused; the message names field, value and remedy."""
 
@@ -43,3 +49,16 @@ class DeliveryRetryable(DeliveryError):
 
 class DeliveryRejected(DeliveryError):
     """The far side will never accept this event; it belongs in the dead letters."""
+
+
+class DeliveryLost(DeliveryError):
+    """The far side no longer holds what it once acknowledged; deliver it again.
+
+    Attributes:
+        held_until: sequence up to which it still holds everything, 0 if nothing.
+        keeps: how many of the newest entries it would keep at all; None: every one.
+    """
+
+    def __init__(self, message: str, *, held_until: int, keeps: int | None) -> None:
+        super().__init__(message)
+        self.held_until, self.keeps = held_until, keeps

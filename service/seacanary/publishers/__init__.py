@@ -1,7 +1,7 @@
-"""The Publisher protocol. One file per kind of destination."""
+"""The Publisher protocol, and what more a destination may be able to do. One file per kind."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from seacanary.events import JournalEntry
 
@@ -17,7 +17,21 @@ class Publisher(Protocol):
         Raises:
             DeliveryRetryable: the far side is unwell; the caller backs off.
             DeliveryRejected: never acceptable; the caller dead-letters it.
+            DeliveryLost: entries before these are gone; the caller goes back.
         """
 
     async def aclose(self) -> None:
         """Release connections; safe to call twice."""
+
+
+@runtime_checkable
+class Rechecked(Protocol):
+    """A destination that can lose what it acknowledged, and be asked."""
+
+    async def recheck(self, delivered: JournalEntry) -> None:
+        """Return if the far side still holds the last entry delivered to it, or later ones.
+
+        Raises:
+            DeliveryLost: it does not; the caller delivers again from where it says.
+            DeliveryRetryable: it cannot be asked now.
+        """
