@@ -2,22 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from seacanary.audio import AudioBlock, finite_runs, read_only
+from seacanary.audio import AudioBlock
 from seacanary.errors import SourceUnusable
+from seacanary.sources.channels import channel_blocks, hydrophone_names
 from seacanary.sources.folders import Arrivals, is_folder, sound_files, watch_folder
-from seacanary.sources.naming import hydrophone_names
 from seacanary.sources.pacing import Monotonic, Pacer, Sleep
 from seacanary.sources.recordings import Recording, RecordingReader, probe
 from seacanary.sources.timeline import Timeline
@@ -56,9 +54,9 @@ class FilesSection(BaseModel):
         return self.hydrophones or (self.name,)
 
     @property
-    def stall_s(self) -> None:
+    def can_stall(self) -> bool:
         """A folder may be idle, and a disk slow: files never stall."""
-        return
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +218,14 @@ class FilesSource:
         while (samples := await self._on_disk(lambda: reader.read(block_frames))).shape[1]:
             await self._keep_pace(samples.shape[1] / recording.sample_rate_hz)
             heard = 0
-            for block in _blocks(names, samples, first=first + read, epoch=epoch, recording=recording):
+            for block in channel_blocks(
+                names,
+                samples,
+                first_sample=first + read,
+                sample_rate_hz=recording.sample_rate_hz,
+                epoch=epoch,
+                source_file=str(recording.path),
+            ):
                 heard += block.samples.size
                 yield block
             unusable += samples.size - heard
@@ -255,19 +260,3 @@ def _set_apart(recording: Recording) -> Recording:
         return recording
     apart = timedelta(microseconds=crc32(recording.path.name.encode("utf-8", "surrogateescape")) % 1_000_000)
     return replace(recording, start=recording.start + apart)
-
-
-def _blocks(
-    names: tuple[str, ...], samples: NDArray[np.float32], *, first: int, epoch: datetime, recording: Recording
-) -> Iterator[AudioBlock]:
-    """Blocks of float32 [channels, n]; unusable samples are left out, so positions jump over them."""
-    for name, row in zip(names, samples, strict=True):
-        for run in finite_runs(row):
-            yield AudioBlock(
-                hydrophone=name,
-                samples=read_only(row[run]),
-                first_sample=first + run.start,
-                sample_rate_hz=recording.sample_rate_hz,
-                epoch=epoch,
-                source_file=str(recording.path),
-            )
