@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary.audio import Window
+from seacanary.events import EndReason
 from seacanary.observations import Unobserved
 
 
@@ -37,6 +38,7 @@ class StreamEnded:
     """A hydrophone's feed is over; nothing of it follows."""
 
     hydrophone: str
+    reason: EndReason
 
 
 BatchItem = Window | Unobserved | FileDone | StreamEnded

@@ -1,7 +1,7 @@
 """Every Prometheus metric, in one place. Names follow seacanary_<what>_<unit>."""
 
-from pydantic import BaseModel, ConfigDict, Field
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from pydantic import BaseModel, ConfigDict, Field
 
 # Buckets stand around the budgets: an alert within 2 s, hop + 0.5 s to an event.
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -72,15 +72,17 @@ class Metrics:
         )
 
     def _ledger_metrics(self) -> None:
-        for what, text in (
-            ("elapsed", "Samples since the stream began: captured + lost."),
-            ("captured", "Samples received."),
-            ("lost", "Samples that never arrived."),
-            ("analysed", "Captured samples inside an analysed window."),
-            ("shed", "Captured samples dropped because inference was behind."),
-            ("unobserved", "Captured samples no window could hold."),
-        ):
-            setattr(self, f"samples_{what}", self._counter(f"samples_{what}_total", text, "hydrophone"))
+        self.samples = {
+            what: self._counter(f"samples_{what}_total", text, "hydrophone")
+            for what, text in (
+                ("elapsed", "Samples since the stream began: captured + lost."),
+                ("captured", "Samples received."),
+                ("lost", "Samples that never arrived."),
+                ("analysed", "Captured samples inside an analysed window."),
+                ("shed", "Captured samples dropped because inference was behind."),
+                ("unobserved", "Captured samples no window could hold."),
+            )
+        }
         self.samples_pending = self._gauge("samples_pending", "Captured samples on their way.", "hydrophone")
         self.unobserved_by_call_type = self._counter(
             "call_type_unobserved_samples_total",
@@ -107,13 +109,9 @@ class Metrics:
         )  # fmt: skip
 
     def _source_metrics(self) -> None:
-        self.source_state = self._gauge(
-            "source_state", "1 for the state a source is in.", "source", "state"
-        )
+        self.source_state = self._gauge("source_state", "1 for the state a source is in.", "source", "state")
         self.source_restarts = self._counter("source_restarts_total", "Times reopened.", "source", "reason")
-        self.clock_drift = self._gauge(
-            "clock_drift_ratio", "Fitted sample rate over nominal, minus 1.", "hydrophone"
-        )
+        self.clock_drift = self._gauge("clock_drift_ratio", "Fitted sample rate over nominal, minus 1.", "hydrophone")
         self.clock_error = self._gauge("clock_error_seconds", "Bound of a sample's time error.", "hydrophone")
         self.clock_steps = self._counter("clock_steps_total", "Steps of the system clock seen.", "hydrophone")
 

@@ -1,0 +1,299 @@
+"""The `seacanary` command: parses, calls, exits."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, TextIO, TypeVar
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from seacanary import __version__
+from seacanary.analysis import Analysis, AnalysisOptions, recordings_in, samples_in
+from seacanary.benchmark import measure
+from seacanary.config import StationConfig, check_against_model, read_config
+from seacanary.demo import demo_config
+from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
+from seacanary.errors import SeaCanaryError
+from seacanary.events import CloudEvent, JournalEntry
+from seacanary.journal_reading import rewind_publisher, tail_journal
+from seacanary.reports import ReportFormat, Sheet
+from seacanary.runner import Runner, one_line
+from seacanary.schemas import SCHEMAS, schema_text
+from seacanary.sources.devices import list_devices
+
+T = TypeVar("T")
+CORES = os.cpu_count() or 1
+
+EPILOG = (
+    "Exit codes: 0 all went well, 1 some of the work could not be done, "
+    "2 nothing could be done (wrong usage, configuration, model or input)."
+)
+
+app = typer.Typer(
+    help="Listens to hydrophones and says when belugas and porpoises are there, when they are not, "
+    "and when nobody was listening.\n\nStart with [bold]seacanary demo[/]: it needs no server and no hydrophone.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+events_app = typer.Typer(help="Look into a journal of events.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables and views")]
+ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
+Model = Annotated[
+    Path | None, typer.Option("--model", help="folder with transform.onnx and model.onnx; default: the bundled model")
+]
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="stop by itself after this long")]
+
+out = Console()
+err = Console(stderr=True)
+
+
+def main() -> None:
+    """Entry point of the `seacanary` command."""
+    app()
+
+
+@app.callback()
+def _common(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more to stderr")] = False,
+) -> None:
+    handler = RichHandler(console=err, show_path=False, rich_tracebacks=False)
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler])
+
+
+@app.command(epilog=EPILOG)
+def run(config: ConfigPath, as_json: AsJson = False, seconds: Seconds = None) -> None:
+    """Run a station until Ctrl-C.
+
+    What was captured before Ctrl-C is still analysed, journalled and published, and the ledger is shown.
+    """
+    station = _or_exit(lambda: read_config(config))
+    _run_station(station, as_json=as_json, seconds=seconds)
+
+
+@app.command(epilog=EPILOG)
+def demo(
+    seconds: Seconds = None,
+    as_json: AsJson = False,
+    seed: Annotated[int, typer.Option(min=0, help="of the simulated calls")] = 1,
+) -> None:
+    """Run an embedded station: no server, no hydrophone, no configuration.
+
+    One hydrophone is simulated; the other replays a real recording with simulated calls mixed in.
+    """
+    with tempfile.TemporaryDirectory(prefix="seacanary-demo-") as folder:
+        _run_station(demo_config(Path(folder), seed=seed), as_json=as_json, seconds=seconds)
+
+
+@app.command(epilog=EPILOG)
+def analyze(
+    paths: Annotated[list[Path], typer.Argument(help="sound files, or folders of them", metavar="PATH...")],
+    out_path: Annotated[Path | None, typer.Option("--out", help="file to write to; default: stdout")] = None,
+    report: Annotated[
+        ReportFormat, typer.Option("--format", help="JSON lines, CSV, or a Raven selection table")
+    ] = "json",
+    windows: Annotated[bool, typer.Option("--windows", help="JSON only: one object per window too")] = False,
+    model: Model = None,
+    sessions: Annotated[int, typer.Option(min=1, max=64, help="inference threads")] = CORES,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress bar")] = False,
+) -> None:
+    """Analyse recordings offline, as fast as the machine allows.
+
+    The stages, and so the events, are those of a live station. A silent file gives no findings and exit code 0.
+    """
+    detector = _or_exit(lambda: Detector.load(DetectorSection(path=model, sessions=sessions)))
+    files = _or_exit(lambda: recordings_in(paths))
+    with _open_out(out_path) as stream, _progress(files, quiet=quiet) as advance:
+        sheet = Sheet(report, stream)
+        analysis = Analysis(detector, AnalysisOptions(windows=windows), emit=sheet.add, progress=advance)
+        summary = analysis.run(files)
+        sheet.close()
+    for error in summary.errors:
+        _complain(error.message)
+    if summary.errors:
+        raise typer.Exit(1 if summary.files else 2)
+
+
+@app.command(epilog=EPILOG)
+def devices(as_json: AsJson = False) -> None:
+    """List what this machine can capture from, as a configuration would name it."""
+    found = list_devices()
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
+    table = Table(title="capture devices", title_justify="left")
+    for heading in ("kind", "device", "channels", "rates, Hz"):
+        table.add_column(heading, overflow="fold")
+    for device in found.devices:
+        table.add_row(device.kind, device.device, device.channels, device.rates_hz)
+    out.print(table if found.devices else "no capture devices here")
+    for problem in found.problems:
+        err.print(problem, highlight=False)
+
+
+@app.command(epilog=EPILOG)
+def check(config: ConfigPath, as_json: AsJson = False) -> None:
+    """Check a configuration and the model it names, without starting anything."""
+    station = _or_exit(lambda: read_config(config))
+    detector = _or_exit(lambda: Detector.load(station.model))
+    _or_exit(lambda: check_against_model(station, detector.contract))
+    facts = {
+        "config": str(config),
+        "station": station.station.name,
+        "hydrophones": [name for source in station.sources for name in source.hydrophone_names],
+        "publishers": [publisher.name for publisher in station.publishers],
+        "model": detector.contract.model_id,
+        "provider": detector.provider,
+    }
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    out.print(f"[green]{config}: good[/]", highlight=False)
+    for name, value in facts.items():
+        out.print(f"  {name}: {', '.join(value) if isinstance(value, list) else value}", highlight=False)
+
+
+@app.command(epilog=EPILOG)
+def schema(
+    name: Annotated[Literal["config", "events", "contract"], typer.Argument(help="which one to print")] = "config",
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="write all of them as NAME.schema.json into a folder")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of the configuration, the events or the model contract."""
+    if folder is None:
+        typer.echo(schema_text(name), nl=False)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in SCHEMAS:
+        (folder / f"{each}.schema.json").write_text(schema_text(each), encoding="utf-8")
+
+
+@app.command(epilog=EPILOG)
+def bench(
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="audio to run through")] = 20,
+    sessions: Annotated[int, typer.Option(min=1, max=64, help="inference threads")] = CORES,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how many hydrophones this machine can carry with this model."""
+    detector = _or_exit(lambda: Detector.load(DetectorSection(path=model, sessions=sessions)))
+    with err.status("measuring"):
+        capacity = measure(detector, audio_s=seconds, sessions=sessions)
+    if as_json:
+        typer.echo(capacity.model_dump_json())
+        return
+    out.print(
+        f"{capacity.audio_s:g} s of simulated audio at 384 kHz in {capacity.took_s:.2f} s: "
+        f"{capacity.ms_per_window} ms per window, "
+        f"[bold]{capacity.hydrophones_realtime:.0f} hydrophones[/] in real time "
+        f"({capacity.model_id}, {capacity.provider}, {capacity.sessions} inference threads)",
+        highlight=False,
+    )
+
+
+@events_app.command(epilog=EPILOG)
+def tail(
+    config: ConfigPath,
+    count: Annotated[int, typer.Option("-n", min=0, help="events to begin with")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as events arrive")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the latest events of a station's journal; it may be running."""
+    station = _or_exit(lambda: read_config(config))
+
+    def show(entry: JournalEntry) -> None:
+        event = entry.event
+        typer.echo(CloudEvent.of(event).model_dump_json() if as_json else f"{entry.sequence:>8}  {one_line(event)}")
+
+    with suppress(KeyboardInterrupt):
+        _or_exit(lambda: asyncio.run(tail_journal(station.journal.path, count=count, follow=follow, show=show)))
+
+
+@events_app.command(epilog=EPILOG)
+def replay(
+    config: ConfigPath,
+    publisher: Annotated[str, typer.Argument(help="name of the publisher in the configuration")],
+    after: Annotated[int, typer.Option(min=0, help="sequence after which events are delivered again")] = 0,
+) -> None:
+    """Have a publisher deliver events again from a place in the journal.
+
+    The station must be stopped; the events go out at its next start. Ids stay the same, so consumers know repeats.
+    """
+    station = _or_exit(lambda: read_config(config))
+    names = [section.name for section in station.publishers]
+    if publisher not in names:
+        _fail(f"{config}: no publisher named {publisher!r}; there are: {', '.join(names) or 'none'}")
+    waiting = _or_exit(lambda: asyncio.run(rewind_publisher(station.journal.path, publisher, after=after)))
+    out.print(f"{publisher}: {waiting} events will be delivered again at the next start", highlight=False)
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """Print the version of the service."""
+    typer.echo(json.dumps({"seacanary": __version__}) if as_json else f"seacanary {__version__}")
+
+
+def _run_station(config: StationConfig, *, as_json: bool, seconds: float | None) -> None:
+    detector = _or_exit(lambda: Detector.load(config.model))
+    if detector.provider != PROVIDER_NAMES[config.model.providers[0]]:
+        err.print(f"[yellow]warning:[/] model.providers asks for {config.model.providers[0]} first; running on "
+                  f"{detector.provider}", highlight=False)  # fmt: skip
+    runner = _or_exit(lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds))
+    try:
+        _or_exit(runner.run)
+    except OSError as exc:
+        _fail(f"metrics: cannot listen on {config.metrics.host}:{config.metrics.port}: {exc}; choose another port")
+
+
+def _or_exit(call: Callable[[], T]) -> T:
+    """Call; an error of ours becomes a message and exit code 2."""
+    try:
+        return call()
+    except SeaCanaryError as exc:
+        _fail(str(exc))
+
+
+def _fail(message: str) -> NoReturn:
+    _complain(message)
+    raise typer.Exit(2)
+
+
+def _complain(message: str) -> None:
+    err.print(Text.assemble(("error: ", "red"), message), soft_wrap=True)
+
+
+@contextmanager
+def _open_out(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+    except OSError as exc:
+        _fail(f"{path}: cannot be written: {exc.strerror}")
+
+
+@contextmanager
+def _progress(files: Sequence[Path], *, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
+    """A bar over the samples of all files that can be read."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as progress:
+        task = progress.add_task("analysing", total=sum(map(samples_in, files)) or None)
+        yield lambda path, samples: progress.update(task, advance=samples, description=path.name)

@@ -1,0 +1,219 @@
+"""Listening: feeds through windows, batches and the detector to conclusions, in order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from seacanary.audio import AudioBlock, Window
+from seacanary.batching import Batch, Batcher, BatchingSection, FileDone, StreamEnded
+from seacanary.detection import Detector
+from seacanary.errors import SeaCanaryError, SourceUnusable, first_of
+from seacanary.events import EndReason, PresenceEvent
+from seacanary.hydrophone import Hydrophone
+from seacanary.metrics import Metrics
+from seacanary.observations import Detection, Unobserved
+from seacanary.sources import Source
+
+log = logging.getLogger(__name__)
+
+# Answers waiting to be concluded while the next batch is already running.
+ANSWERS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A source with the hydrophones it carries.
+
+    Attributes:
+        name: of the source, for metrics and logs.
+        source: where blocks come from, supervised.
+        make: makes the stages of a hydrophone when its first block comes.
+        patient: whether the source can wait (a recording), so that nothing is shed.
+        hydrophones: those heard so far, by name.
+    """
+
+    name: str
+    source: Source
+    make: Callable[[str], Hydrophone]
+    patient: bool
+    hydrophones: dict[str, Hydrophone] = field(default_factory=dict)
+
+    def hydrophone(self, name: str) -> Hydrophone:
+        """The stages of one hydrophone."""
+        if name not in self.hydrophones:
+            self.hydrophones[name] = self.make(name)
+        return self.hydrophones[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What became of one window, stretch or marker, with the events it led to."""
+
+    item: Detection | Unobserved | FileDone | StreamEnded
+    events: list[PresenceEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    batch: Batch
+    detections: Sequence[Detection | Unobserved]
+
+
+class Listening:
+    """Runs the stages from feeds to conclusions, for a station or for recordings alike."""
+
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        *,
+        detector: Detector,
+        batching: BatchingSection,
+        metrics: Metrics,
+        tell: Callable[[Conclusion], Awaitable[None]],
+    ) -> None:
+        """Prepare to listen.
+
+        Args:
+            feeds: what to listen to; hydrophone names are unique over all of them.
+            detector: the model.
+            batching: how windows wait for it.
+            metrics: what to count on.
+            tell: called with each conclusion, one at a time, in order per hydrophone.
+        """
+        self._feeds = feeds
+        self._detector, self._metrics, self._tell = detector, metrics, tell
+        self._batcher = Batcher(batching)
+        self._answers = asyncio.Queue[_Answer | None](ANSWERS_AHEAD)
+        self._stop = asyncio.Event()
+        self._failed: list[SourceUnusable] = []
+
+    @property
+    def hydrophones(self) -> dict[str, Hydrophone]:
+        """All hydrophones heard so far, by name."""
+        return {name: hydrophone for feed in self._feeds for name, hydrophone in feed.hydrophones.items()}
+
+    @property
+    def waiting(self) -> int:
+        """Windows waiting for inference."""
+        return len(self._batcher)
+
+    def stop(self) -> None:
+        """End all feeds here; what was captured is still analysed."""
+        self._stop.set()
+
+    def file_done(self, path: str) -> None:
+        """Mark in the queue that all of a file has been read."""
+        self._batcher.put(FileDone(path))
+
+    async def run(self) -> None:
+        """Listen until every feed has ended or stop() was called, and all is concluded.
+
+        Raises:
+            SourceUnusable: no feed could be used at all.
+        """
+        try:
+            await self._run_stages()
+        except* SeaCanaryError as group:
+            raise first_of(group) from group
+        if self._failed and len(self._failed) == len(self._feeds):
+            raise self._failed[0]
+
+    async def _run_stages(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._infer())
+            group.create_task(self._conclude())
+            pumps = [group.create_task(self._pump(feed)) for feed in self._feeds]
+            await asyncio.wait(pumps)
+            self._batcher.close()
+
+    async def _pump(self, feed: Feed) -> None:
+        try:
+            async with aclosing(self._until_stopped(feed)) as blocks:
+                async for block in blocks:
+                    await self._hear(feed, block)
+        except SourceUnusable as exc:
+            log.error("source %s cannot be used: %s", feed.name, exc)
+            self._failed.append(exc)
+        finally:
+            await feed.source.aclose()
+        for hydrophone in feed.hydrophones.values():
+            await self._queue(feed, hydrophone.end())
+            reason: EndReason = "station_stopped" if self._stop.is_set() else "stream_ended"
+            self._batcher.put(StreamEnded(hydrophone.name, reason))
+
+    async def _until_stopped(self, feed: Feed) -> AsyncGenerator[AudioBlock]:
+        blocks = aiter(feed.source.blocks())
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            while not stopped.done():
+                step = asyncio.ensure_future(anext(blocks, None))
+                await asyncio.wait({step, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not step.done():
+                    step.cancel()
+                    await asyncio.wait({step})
+                    return
+                block = step.result()
+                if block is None:
+                    return
+                yield block
+        finally:
+            stopped.cancel()
+
+    async def _hear(self, feed: Feed, block: AudioBlock) -> None:
+        hydrophone = feed.hydrophone(block.hydrophone)
+        began = time.perf_counter()
+        windows = hydrophone.hear(block)
+        self._metrics.stage_duration.labels("intake").observe(time.perf_counter() - began)
+        await self._queue(feed, windows)
+
+    async def _queue(self, feed: Feed, windows: Sequence[Window]) -> None:
+        for window in windows:
+            if feed.patient:
+                await self._batcher.put_patiently(window)
+                continue
+            shed = self._batcher.put(window)
+            if shed is not None:
+                self.hydrophones[shed.hydrophone].shed(shed)
+                self._metrics.windows_shed.labels(shed.hydrophone).inc()
+
+    async def _infer(self) -> None:
+        with ThreadPoolExecutor(1, thread_name_prefix="detector") as executor:
+            async for batch in self._batcher.batches():
+                self._metrics.stage_duration.labels("queue").observe(batch.waited_s)
+                windows = [item for item in batch.items if isinstance(item, Window)]
+                answers = await self._ask(executor, windows) if windows else []
+                await self._answers.put(_Answer(batch, answers))
+        await self._answers.put(None)
+
+    async def _ask(self, executor: ThreadPoolExecutor, windows: Sequence[Window]) -> Sequence[Detection | Unobserved]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return await loop.run_in_executor(executor, self._detector.detect, windows)
+        except Exception:  # whatever the runtime raises: the windows are unobserved, the station goes on
+            log.exception("the model could not answer for %d windows", len(windows))
+            self._metrics.inference_failures.inc()
+            return [self.hydrophones[window.hydrophone].fail(window) for window in windows]
+        finally:
+            self._metrics.batch_windows.observe(len(windows))
+            self._metrics.inference_duration.observe(loop.time() - began)
+
+    async def _conclude(self) -> None:
+        while (answer := await self._answers.get()) is not None:
+            detections = iter(answer.detections)
+            began = time.perf_counter()
+            for item in answer.batch.items:
+                await self._conclude_item(next(detections) if isinstance(item, Window) else item)
+            self._metrics.stage_duration.labels("presence").observe(time.perf_counter() - began)
+
+    async def _conclude_item(self, item: Detection | Unobserved | FileDone | StreamEnded) -> None:
+        events: list[PresenceEvent] = []
+        if isinstance(item, StreamEnded):
+            events = self.hydrophones[item.hydrophone].close(item.reason)
+        elif not isinstance(item, FileDone):
+            events = self.hydrophones[item.hydrophone].conclude(item)
+        await self._tell(Conclusion(item, events))

@@ -1,0 +1,130 @@
+"""Runs a station in the foreground: signals, the terminal view or JSON lines, the closing account."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.live import Live
+
+from seacanary.config import StationConfig
+from seacanary.detection import Detector
+from seacanary.events import PresenceEvent
+from seacanary.metrics import Metrics
+from seacanary.reports import ledger_lines
+from seacanary.station import Station, StationSummary
+from seacanary.view import ledger_table, station_panel
+
+REFRESH_S = 0.25
+
+
+class Runner:
+    """One station in the foreground, until its sources end, a signal comes or time is up."""
+
+    def __init__(
+        self, config: StationConfig, *, detector: Detector, console: Console, as_json: bool, seconds: float | None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            config: of the station.
+            detector: the model.
+            console: where the view and the account go.
+            as_json: JSON lines in place of the view, the summary last.
+            seconds: stop by itself after this long; None: never.
+        """
+        self._config, self._console, self._as_json, self._seconds = config, console, as_json, seconds
+        self._metrics = Metrics()
+        self._station = Station(config, detector=detector, metrics=self._metrics, on_events=self._tell)
+        self._footer = ""
+
+    def run(self) -> StationSummary:
+        """Run to the end and print the account.
+
+        Raises:
+            SeaCanaryError: the station cannot go on.
+            OSError: the metrics port is taken.
+        """
+        if self._config.metrics.enabled:
+            port = self._metrics.serve(self._config.metrics)
+            self._footer = f"metrics: http://{self._config.metrics.host}:{port}/metrics"
+        summary = asyncio.run(self._run())
+        self._close(summary)
+        return summary
+
+    async def _run(self) -> StationSummary:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._station.stop)
+        if self._seconds is not None:
+            loop.call_later(self._seconds, self._station.stop)
+        view = asyncio.create_task(self._show())
+        try:
+            return await self._station.run()
+        finally:
+            view.cancel()
+            with suppress(asyncio.CancelledError):
+                await view
+
+    async def _show(self) -> None:
+        if self._as_json or not self._console.is_terminal:
+            return
+        began = time.monotonic()
+        with Live(console=self._console, refresh_per_second=1 / REFRESH_S, screen=False, transient=False) as live:
+            while True:
+                live.update(self._panel(time.monotonic() - began))
+                await asyncio.sleep(REFRESH_S)
+
+    def _panel(self, running_s: float) -> object:
+        return station_panel(
+            f"Sea Canary · {self._config.station.name} · {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            hydrophones=self._station.view(),
+            events=list(self._station.recent)[-8:],
+            footer=f"running {running_s:,.0f} s   {self._footer}   Ctrl-C stops",
+        )
+
+    def _tell(self, events: Sequence[PresenceEvent]) -> None:
+        for event in events:
+            if self._as_json:
+                self._console.file.write(json.dumps({"type": event.kind, **event.model_dump(mode="json")}) + "\n")
+                self._console.file.flush()
+            elif not self._console.is_terminal:
+                self._console.print(one_line(event), highlight=False, soft_wrap=True)
+
+    def _close(self, summary: StationSummary) -> None:
+        if self._as_json:
+            self._console.file.write(json.dumps(summary_object(summary)) + "\n")
+            self._console.file.flush()
+            return
+        self._console.print(ledger_table(summary.ledger))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.events.items())) or "none"
+        self._console.print(f"events in this run: {kinds}", highlight=False)
+        for name, count in summary.unsent.items():
+            if count:
+                self._console.print(f"{name}: {count} events not yet delivered; the journal keeps them")
+
+
+def one_line(event: PresenceEvent) -> str:
+    """An event as a line for a log."""
+    when = event.onset if event.kind == "started" else event.offset or event.onset
+    calls = ", ".join(event.call_types)
+    reason = f" ({event.reason})" if event.reason else ""
+    return (
+        f"{when:%Y-%m-%dT%H:%M:%S.%f}"[:-3]
+        + f"Z {event.kind} {event.species} at {event.hydrophone}: {calls}, peak {event.peak_probability:.2f}{reason}"
+    )
+
+
+def summary_object(summary: StationSummary) -> dict[str, object]:
+    """The closing JSON line of a run."""
+    return {
+        "type": "summary",
+        "balanced": all(totals.balanced and not totals.pending for totals in summary.ledger.values()),
+        "ledger": ledger_lines(summary.ledger),
+        "events": dict(summary.events),
+        "unsent": dict(summary.unsent),
+    }

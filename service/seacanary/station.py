@@ -1,0 +1,289 @@
+"""Station: wires one station together, supervises its parts, and keeps its account."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from seacanary import __version__
+from seacanary.batching import FileDone
+from seacanary.config import StationConfig, check_against_model
+from seacanary.detection import Detector
+from seacanary.errors import SeaCanaryError, first_of
+from seacanary.events import PresenceEvent
+from seacanary.hydrophone import Hydrophone
+from seacanary.journal import Journal
+from seacanary.ledger import LedgerTotals
+from seacanary.listening import Conclusion, Feed, Listening
+from seacanary.metrics import Metrics
+from seacanary.ntp import ntp_state
+from seacanary.observations import Detection
+from seacanary.publishers.delivery import Delivery, DeliveryStatus
+from seacanary.sources.supervised import SourceChange, SupervisedSource
+from seacanary.telemetry import Telemetry
+from seacanary.view import HydrophoneView
+from seacanary.wiring import SourceSection, open_publisher, open_source, plays_recordings, waits_for_us
+
+log = logging.getLogger(__name__)
+
+EXPORT_EVERY_S = 1.0
+# Tracker states are stored with every event and, while something is going on, this often.
+STATES_EVERY_S = 5.0
+EVENTS_KEPT_FOR_VIEW = 12
+DRAIN_S = 5.0  # how long a stopping station waits for its publishers
+
+
+@dataclass(frozen=True, slots=True)
+class StationSummary:
+    """What a run came to.
+
+    Attributes:
+        ledger: where every sample went, by hydrophone.
+        events: journalled in this run, by kind.
+        unsent: events that each publisher has still to deliver; the journal keeps them.
+    """
+
+    ledger: Mapping[str, LedgerTotals]
+    events: Mapping[str, int]
+    unsent: Mapping[str, int]
+
+
+class Station:
+    """Sources to publishers on one machine. Built, run once, and thrown away."""
+
+    def __init__(
+        self,
+        config: StationConfig,
+        *,
+        detector: Detector,
+        metrics: Metrics,
+        on_events: Callable[[Sequence[PresenceEvent]], None] = lambda _: None,
+        system_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Wire a station; nothing is opened yet.
+
+        Args:
+            config: the station's whole configuration.
+            detector: the model, loaded.
+            metrics: what to count on.
+            on_events: told of events as they are journalled.
+            system_s: the system clock, for latency only.
+            monotonic_s: a clock for intervals.
+
+        Raises:
+            ConfigError: the configuration does not fit the model.
+        """
+        check_against_model(config, detector.contract)
+        self._config, self._detector, self._metrics = config, detector, metrics
+        self._on_events, self._system_s, self._monotonic_s = on_events, system_s, monotonic_s
+        self._telemetry = Telemetry(metrics)
+        self._listening: Listening | None = None
+        self._latest: dict[str, Mapping[str, float]] = {}
+        self._heard_at_s: dict[str, float] = {}
+        self._stored_at_s: dict[str, float] = {}
+        self._kinds: dict[str, int] = {}
+        self._delivery: dict[str, DeliveryStatus] = {}
+        self._stop_asked = False
+        self._read_files: list[str] = []
+        self.recent = deque[PresenceEvent](maxlen=EVENTS_KEPT_FOR_VIEW)
+        metrics.build.info({"version": __version__, "model": detector.contract.model_id})
+
+    def stop(self) -> None:
+        """End capture here; what was captured is analysed, journalled and published."""
+        self._stop_asked = True
+        if self._listening is not None:
+            self._listening.stop()
+
+    def view(self) -> dict[str, HydrophoneView]:
+        """What there is to see of each hydrophone now."""
+        return {name: self._view_of(name, hydrophone) for name, hydrophone in self._hydrophones.items()}
+
+    async def run(self) -> StationSummary:
+        """Listen until all sources have ended or stop() is called.
+
+        Raises:
+            SeaCanaryError: a part that the station cannot do without is broken.
+        """
+        try:
+            async with await Journal.open(self._config.journal.path) as journal:
+                return await self._run(journal)
+        except* SeaCanaryError as group:
+            raise first_of(group) from group
+
+    async def _run(self, journal: Journal) -> StationSummary:
+        states, done = await journal.states(), await journal.done_files()
+        feeds = [self._feed(i, section, states, done) for i, section in enumerate(self._config.sources)]
+        await self._close_orphans(journal, states)
+        self._listening = Listening(
+            feeds,
+            detector=self._detector,
+            batching=self._config.batching,
+            metrics=self._metrics,
+            tell=partial(self._take_in, journal),
+        )
+        if self._stop_asked:
+            self._listening.stop()
+        deliveries = [
+            Delivery(journal, open_publisher(s), policy=self._config.delivery, on_change=self._note_delivery)
+            for s in self._config.publishers
+        ]
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(delivery.run()) for delivery in deliveries]
+            background.append(group.create_task(self._watch(journal)))
+            await self._listening.run()
+            await journal.append((), done=self._read_files)
+            await self._let_publishers_finish(deliveries)
+            for task in background:
+                task.cancel()
+        self._export()
+        unsent = {d.status.publisher: journal.head - await journal.cursor(d.status.publisher) for d in deliveries}
+        ledger = {name: hydrophone.intake.ledger.totals for name, hydrophone in self._hydrophones.items()}
+        return StationSummary(ledger, dict(self._kinds), unsent)
+
+    @property
+    def _hydrophones(self) -> Mapping[str, Hydrophone]:
+        return self._listening.hydrophones if self._listening else {}
+
+    def _feed(self, place: int, section: SourceSection, states: Mapping[str, str], done: frozenset[str]) -> Feed:
+        name = f"{place}-{section.kind}"
+        source = SupervisedSource(
+            partial(open_source, section, done=done, on_file_done=self._note_file),
+            self._config.supervision,
+            on_change=partial(self._note_source, name),
+        )
+        return Feed(name, source, partial(self._make, section, states), patient=waits_for_us(section))
+
+    def _make(self, section: SourceSection, states: Mapping[str, str], name: str) -> Hydrophone:
+        hydrophone = self._hydrophone(name, pad_at_end=plays_recordings(section))
+        hydrophone.restore(states)
+        return hydrophone
+
+    def _hydrophone(self, name: str, *, pad_at_end: bool) -> Hydrophone:
+        return Hydrophone(
+            name,
+            station=self._config.station.name,
+            contract=self._detector.contract,
+            presence=self._config.presence,
+            guard=self._config.guard,
+            pad_at_end=pad_at_end,
+        )
+
+    async def _close_orphans(self, journal: Journal, states: Mapping[str, str]) -> None:
+        """End presences of hydrophones that this station no longer has."""
+        known = [name for section in self._config.sources for name in section.hydrophone_names]
+        names = {key.rpartition("/")[0] for key in states}
+        for name in sorted(n for n in names if not any(n == k or n.startswith(f"{k}-ch") for k in known)):
+            orphan = self._hydrophone(name, pad_at_end=False)
+            orphan.restore(states)
+            events = orphan.close("lost_coverage")
+            if events:
+                await self._journal_events(journal, events, orphan)
+
+    async def _take_in(self, journal: Journal, conclusion: Conclusion) -> None:
+        item = conclusion.item
+        if isinstance(item, FileDone):
+            await self._remember_file(journal, item.path)
+            return
+        hydrophone = self._hydrophones[item.hydrophone]
+        if isinstance(item, Detection):
+            self._note_detection(item)
+        if conclusion.events or self._states_are_due(hydrophone):
+            await self._journal_events(journal, conclusion.events, hydrophone)
+        if isinstance(item, Detection):
+            self._note_latency(item, hydrophone)
+
+    async def _journal_events(self, journal: Journal, events: Sequence[PresenceEvent], hydrophone: Hydrophone) -> None:
+        entries = await journal.append(events, states=hydrophone.states())
+        self._stored_at_s[hydrophone.name] = self._monotonic_s()
+        new = [entry.event for entry in entries]
+        for event in new:
+            self._metrics.events.labels(event.hydrophone, event.species, event.kind).inc()
+            self._kinds[event.kind] = self._kinds.get(event.kind, 0) + 1
+        self.recent.extend(new)
+        if new:
+            self._on_events(new)
+
+    async def _remember_file(self, journal: Journal, path: str) -> None:
+        """Mark the file before as done: this one's first window may still hold its last samples."""
+        await journal.append((), done=self._read_files)
+        self._read_files = [path]
+
+    def _states_are_due(self, hydrophone: Hydrophone) -> bool:
+        quiet = all(tracker.phase == "absent" for tracker in hydrophone.trackers)
+        return not quiet and self._monotonic_s() - self._stored_at_s.get(hydrophone.name, 0.0) >= STATES_EVERY_S
+
+    async def _watch(self, journal: Journal) -> None:
+        """Every second: export metrics; end presences of hydrophones that fell silent."""
+        while True:
+            await asyncio.sleep(EXPORT_EVERY_S)
+            self._export()
+            for name, hydrophone in self._hydrophones.items():
+                silent_s = self._monotonic_s() - self._heard_at_s.get(name, self._monotonic_s())
+                events = hydrophone.fall_silent(silent_s)
+                if events:
+                    await self._journal_events(journal, events, hydrophone)
+
+    def _export(self) -> None:
+        ntp = ntp_state()
+        self._telemetry.export(self._hydrophones, ntp_error_s=ntp.max_error_s if ntp else None)
+        for status in self._delivery.values():
+            self._metrics.publisher_lag.labels(status.publisher).set(status.lag_s(self._system_s()))
+        self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
+
+    async def _let_publishers_finish(self, deliveries: Sequence[Delivery]) -> None:
+        """Give publishers a little time; what they do not get out waits in the journal."""
+        delivered = await asyncio.gather(*(delivery.drain(DRAIN_S) for delivery in deliveries))
+        if not all(delivered):
+            log.warning("stopping with events undelivered; they go out at the next start")
+
+    def _note_detection(self, detection: Detection) -> None:
+        self._latest[detection.hydrophone] = detection.probability
+        self._heard_at_s[detection.hydrophone] = self._monotonic_s()
+        self._metrics.windows.labels(detection.hydrophone).inc()
+        for call_type, probability in detection.probability.items():
+            self._metrics.probability.labels(detection.hydrophone, call_type).set(probability)
+
+    def _note_latency(self, detection: Detection, hydrophone: Hydrophone) -> None:
+        """From the window's last sample to its journalled conclusion, for live audio only."""
+        clock = hydrophone.intake.clock
+        if clock is None or clock.error_bound_s() is None:
+            return
+        length = timedelta(seconds=(detection.end_sample - detection.first_sample) / detection.sample_rate_hz)
+        latency_s = self._system_s() - (detection.start + length).timestamp()
+        self._metrics.capture_to_event.observe(max(0.0, latency_s))
+
+    def _note_file(self, path: str) -> None:
+        if self._listening is not None:
+            self._listening.file_done(path)
+
+    def _note_source(self, name: str, change: SourceChange) -> None:
+        for state in ("opening", "running", "stalled", "lost", "ended"):
+            self._metrics.source_state.labels(name, state).set(state == change.state)
+        if change.state in ("stalled", "lost"):
+            self._metrics.source_restarts.labels(name, change.state).inc()
+            log.warning(
+                "source %s %s: %s; next try in %.1f s", name, change.state, change.reason, change.next_try_s or 0
+            )
+
+    def _note_delivery(self, status: DeliveryStatus) -> None:
+        before = self._delivery.get(status.publisher, DeliveryStatus(status.publisher))
+        name, metrics = status.publisher, self._metrics
+        metrics.publisher_lag.labels(name).set(status.lag_s(self._system_s()))
+        metrics.publisher_pending.labels(name).set(status.waiting)
+        metrics.publisher_failures.labels(name).inc(status.failures - before.failures)
+        metrics.publisher_deadletters.labels(name).inc(status.dead_letters - before.dead_letters)
+        self._delivery[name] = status
+
+    def _view_of(self, name: str, hydrophone: Hydrophone) -> HydrophoneView:
+        clock = hydrophone.intake.clock
+        return HydrophoneView(
+            probability=self._latest.get(name, {}),
+            phases={tracker.species: tracker.phase for tracker in hydrophone.trackers},
+            totals=hydrophone.intake.ledger.totals,
+            sample_rate_hz=clock.sample_rate_hz if clock else None,
+        )

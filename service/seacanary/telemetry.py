@@ -1,0 +1,67 @@
+"""Telemetry: copies what the stages know into the metrics, once a second."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from seacanary.hydrophone import Hydrophone
+from seacanary.ledger import LedgerTotals
+from seacanary.metrics import Metrics
+
+PHASES = ("absent", "candidate", "present", "fading")
+
+
+class Telemetry:
+    """Keeps what was exported before, since counters only take increments."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._exported: dict[str, LedgerTotals] = {}
+        self._unobserved: dict[tuple[str, str], int] = {}
+        self._steps: dict[str, int] = {}
+
+    def export(self, hydrophones: Mapping[str, Hydrophone], *, ntp_error_s: float | None) -> None:
+        """Bring every hydrophone's metrics up to date.
+
+        Args:
+            hydrophones: by name.
+            ntp_error_s: largest error of the system clock, where known.
+        """
+        for name, hydrophone in hydrophones.items():
+            self._export_ledger(name, hydrophone)
+            self._export_clock(name, hydrophone, ntp_error_s)
+            self._export_presence(name, hydrophone)
+
+    def _export_ledger(self, name: str, hydrophone: Hydrophone) -> None:
+        ledger, metrics = hydrophone.intake.ledger, self._metrics
+        totals = ledger.totals
+        before = asdict(self._exported.get(name, LedgerTotals()))
+        for what, count in asdict(totals).items():
+            if what in metrics.samples:
+                metrics.samples[what].labels(name).inc(count - before[what])
+        self._exported[name] = totals
+        metrics.samples_pending.labels(name).set(totals.pending)
+        settled = totals.elapsed - totals.pending
+        metrics.coverage.labels(name).set(totals.analysed / settled if settled else 0.0)
+        for call_type, count in ledger.unobserved_by_call_type.items():
+            seen = self._unobserved.get((name, call_type), 0)
+            metrics.unobserved_by_call_type.labels(name, call_type).inc(count - seen)
+            self._unobserved[name, call_type] = count
+
+    def _export_clock(self, name: str, hydrophone: Hydrophone, ntp_error_s: float | None) -> None:
+        clock = hydrophone.intake.clock
+        if clock is None:
+            return
+        if clock.drift_ppm is not None:
+            self._metrics.clock_drift.labels(name).set(clock.drift_ppm * 1e-6)
+        error_s = clock.error_bound_s(ntp_error_s)
+        if error_s is not None:
+            self._metrics.clock_error.labels(name).set(error_s)
+        # A new epoch begins a new clock, whose count starts at zero again.
+        before = self._steps.get(name, 0)
+        self._metrics.clock_steps.labels(name).inc(max(0, clock.step_count - before))
+        self._steps[name] = clock.step_count
+
+    def _export_presence(self, name: str, hydrophone: Hydrophone) -> None:
+        for tracker in hydrophone.trackers:
+            for phase in PHASES:
+                self._metrics.presence_state.labels(name, tracker.species, phase).set(phase == tracker.phase)

@@ -1,0 +1,62 @@
+"""From a section of the configuration to the part it describes."""
+
+from collections.abc import Callable, Collection
+
+from seacanary.config import PublisherSection, SourceSection
+from seacanary.publishers import Publisher
+from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
+from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.sources import Source
+from seacanary.sources.alsa import AlsaSection, AlsaSource
+from seacanary.sources.ffmpeg import UrlSection, UrlSource
+from seacanary.sources.files import FileReport, FilesSection, FilesSource
+from seacanary.sources.network import TcpSection, TcpSource, UdpSection, UdpSource
+from seacanary.sources.rtp import RtpSection, RtpSource
+from seacanary.sources.simulated import SimulatedSection, SimulatedSource
+from seacanary.sources.soundcard import SoundcardSection, SoundcardSource
+
+
+def open_source(section: SourceSection, *, done: Collection[str], on_file_done: Callable[[FileReport], None]) -> Source:
+    """The source that a section describes; its device is opened by the first block.
+
+    Args:
+        section: of the configuration.
+        done: files heard to their end in an earlier run.
+        on_file_done: told of each file that has been read.
+    """
+    match section:
+        case SoundcardSection():
+            return SoundcardSource(section)
+        case AlsaSection():
+            return AlsaSource(section)
+        case FilesSection():
+            return FilesSource(section, skip=done, on_file_done=on_file_done)
+        case TcpSection():
+            return TcpSource(section)
+        case UdpSection():
+            return UdpSource(section)
+        case RtpSection():
+            return RtpSource(section)
+        case UrlSection():
+            return UrlSource(section)
+        case SimulatedSection():
+            return SimulatedSource(section)
+
+
+def open_publisher(section: PublisherSection) -> Publisher:
+    """The publisher that a section describes; it connects when it first publishes."""
+    match section:
+        case JsonLinesSection():
+            return JsonLines(section)
+        case RedisStreamsSection():
+            return RedisStreams(section)
+
+
+def plays_recordings(section: SourceSection) -> bool:
+    """Whether a stream that ends is whole, so that its last stretch may be filled up."""
+    return isinstance(section, FilesSection)
+
+
+def waits_for_us(section: SourceSection) -> bool:
+    """Whether the source can be held back, so that nothing need be shed."""
+    return isinstance(section, FilesSection | SimulatedSection) and section.pace == "fast"
