@@ -7,8 +7,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from seacanary.errors import SourceError
 from seacanary.sources.alsa import Alsa, AlsaSection
 from seacanary.sources.capture import Clock, read_clocks
 from seacanary.sources.soundcard import Soundcard, SoundcardSection
+
+STALLED_S = 2.0  # as a supervisor would find; on an unplugged device PortAudio just goes quiet
 
 
 def open_source(section: dict[str, Any], clock: Clock = read_clocks) -> Soundcard | Alsa:
@@ -36,6 +37,15 @@ def stalling_clock(at_call: int, stall_s: float) -> Clock:
         return now
 
     return clock
+
+
+def unplug(file: Path) -> None:
+    if file.exists():
+        file.rename(file.with_suffix(".gone"))
+
+
+def plug_in(file: Path) -> None:
+    file.with_suffix(".gone").rename(file)
 
 
 class Recorder:
@@ -62,25 +72,23 @@ class Recorder:
 
 async def record(source: Soundcard | Alsa, job: dict[str, Any], on_block: Callable[[AudioBlock], None]) -> str | None:
     """Feed blocks to on_block until `until_frame`; returns the error that came instead, if one did."""
+    blocks = source.blocks()
     try:
-        async with aclosing(_generator(source)) as blocks:
-            async for block in blocks:
-                on_block(block)
-                if block.first_sample == 0 and job.get("station_stall_s"):
-                    time.sleep(job["station_stall_s"])  # noqa: ASYNC251  the loop itself is what stalls
-                if block.end_sample >= job["until_frame"]:
-                    return None
+        while True:
+            async with asyncio.timeout(STALLED_S):
+                block = await anext(blocks)
+            on_block(block)
+            if block.first_sample == 0 and job.get("station_stall_s"):
+                time.sleep(job["station_stall_s"])  # noqa: ASYNC251  the loop itself is what stalls
+            if block.end_sample >= job["until_frame"]:
+                return None
     except SourceError as exc:
         return f"{type(exc).__name__}: {exc}"
+    except TimeoutError:
+        return "stalled"
     finally:
         await source.aclose()
         await source.aclose()
-    return None
-
-
-def _generator(source: Soundcard | Alsa) -> Any:
-    blocks: AsyncIterator[AudioBlock] = source.blocks()
-    return blocks
 
 
 async def capture(job: dict[str, Any]) -> dict[str, Any]:
@@ -96,15 +104,14 @@ async def vanish(job: dict[str, Any]) -> dict[str, Any]:
     """Unplug every device in mid-capture, look for ours in vain, plug ours alone in again."""
     errors, files = [], [Path(file) for file in job["files"]]
 
-    def unplug(block: AudioBlock) -> None:
+    def unplug_all(block: AudioBlock) -> None:
         if block.first_sample > 0:
             for file in files:
-                if file.exists():
-                    file.rename(file.with_suffix(".gone"))
+                unplug(file)
 
-    errors.append(await record(open_source(job["section"]), job, unplug))
-    errors.append(await record(open_source(job["section"]), job, unplug))
-    files[0].with_suffix(".gone").rename(files[0])
+    errors.append(await record(open_source(job["section"]), job, unplug_all))
+    errors.append(await record(open_source(job["section"]), job, unplug_all))
+    plug_in(files[0])
     recorder = Recorder(Path(job["folder"]))
     errors.append(await record(open_source(job["section"]), job, recorder.take))
     return {"errors": errors, "blocks": recorder.blocks}
@@ -113,12 +120,12 @@ async def vanish(job: dict[str, Any]) -> dict[str, Any]:
 async def late(job: dict[str, Any]) -> dict[str, Any]:
     """Plug a device in while another one is being captured."""
     hidden = Path(job["files"][0])
-    hidden.rename(hidden.with_suffix(".gone"))
+    unplug(hidden)
     steady = asyncio.create_task(record(open_source(job["other"]), job | {"until_frame": 10**9}, lambda _: None))
     await asyncio.sleep(0.5)
     errors = [await record(open_source(job["section"]), job, lambda _: None)]
     undisturbed = not steady.done()
-    hidden.with_suffix(".gone").rename(hidden)
+    plug_in(hidden)
     recorder = Recorder(Path(job["folder"]))
     errors.append(await record(open_source(job["section"]), job, recorder.take))
     return {"errors": errors, "undisturbed": undisturbed, "steady": await steady, "blocks": recorder.blocks}

@@ -73,6 +73,9 @@ class Stream(Protocol):
     def start(self) -> None:
         """Begin calling back."""
 
+    def stop(self) -> None:
+        """Stop when the block in hand is done."""
+
     def abort(self) -> None:
         """Stop at once."""
 
@@ -80,12 +83,49 @@ class Stream(Protocol):
         """Release the device."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class OpenInput:
     """A running input, to be closed by the PortAudio that opened it."""
 
-    stream: Stream
-    wanted: Wanted
+    def __init__(self, wanted: Wanted, device: InputDevice) -> None:
+        self.wanted = wanted
+        self._closing, self._finished = threading.Event(), threading.Event()
+        self._label, self._module = device.label, sounddevice()
+        self._stream: Stream = self._module.RawInputStream(
+            device=device.index,
+            samplerate=wanted.sample_rate_hz,
+            channels=wanted.channels,
+            dtype=wanted.format,
+            blocksize=wanted.block_frames,
+            latency=wanted.latency_s,
+            callback=self._take,
+            finished_callback=self._finish,
+        )
+        self._stream.start()
+
+    def end(self, why: str) -> None:
+        """Say why, stop and release the device; blocks for about one host period.
+
+        PortAudio's ALSA thread never notices that its device is gone: it spins, and to stop
+        it properly would wait forever. Aborting cancels the thread wherever it is, which is
+        safe there, but not while it waits for Python. So the callback is what ends a healthy
+        stream, and only one that calls back no more is aborted.
+        """
+        self.wanted.ended(why)
+        self._closing.set()
+        if self._finished.wait(self.wanted.latency_s + 1):
+            self._stream.stop()
+        else:
+            self._stream.abort()
+        self._stream.close()
+
+    def _take(self, data: Any, frames: int, time_info: Any, flags: Any) -> None:
+        if self._closing.is_set():
+            raise self._module.CallbackStop
+        self.wanted.callback(data, frames, time_info, flags)
+
+    def _finish(self) -> None:
+        self._finished.set()
+        self.wanted.ended(f"'{self._label}' stopped delivering")
 
 
 def sounddevice() -> ModuleType:
@@ -207,30 +247,16 @@ class PortAudio:
 
     def _start(self, wanted: Wanted) -> OpenInput:
         device = choose(wanted.device, input_devices())
-        portaudio = sounddevice()
         try:
-            stream = portaudio.RawInputStream(
-                device=device.index,
-                samplerate=wanted.sample_rate_hz,
-                channels=wanted.channels,
-                dtype=wanted.format,
-                blocksize=wanted.block_frames,
-                latency=wanted.latency_s,
-                callback=wanted.callback,
-                finished_callback=lambda: wanted.ended(f"'{device.label}' stopped delivering"),
-            )
-            stream.start()
-        except portaudio.PortAudioError as exc:
+            opened = OpenInput(wanted, device)
+        except sounddevice().PortAudioError as exc:
             raise _refusal(exc, device, wanted) from exc
-        opened = OpenInput(stream, wanted)
         self._open.append(opened)
         return opened
 
     def _end(self, opened: OpenInput, why: str) -> None:
         self._open.remove(opened)
-        opened.wanted.ended(why)
-        opened.stream.abort()
-        opened.stream.close()
+        opened.end(why)
 
 
 # The one global of the project: PortAudio itself is one per process.

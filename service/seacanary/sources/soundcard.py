@@ -8,17 +8,20 @@ a sound card whose crystal is slow or fast never does.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from seacanary.audio import AudioBlock, PcmEncoding
+from seacanary.audio import Arrival, AudioBlock, PcmEncoding
 from seacanary.errors import SourceError, SourceLost
 from seacanary.handoff import Handoff
 from seacanary.sources.capture import Captured, Clock, Feed, captured_blocks, read_clocks
 from seacanary.sources.portaudio import PORTAUDIO, OpenInput, PortAudio, Wanted
 
 PORTAUDIO_MAX_RATE_HZ = 384_000  # a check inside the library as Debian ships it, whatever the hardware can
+CLOCK_STEP_S = 0.01  # more than NTP slews in a second-long stall (0.5 ms) and than reading two clocks can differ
+CRYSTAL_ERROR = 1e-3  # how much slower than nominal a sound card may run; real ones stay below 2e-4
 
 _ENCODINGS: dict[str, PcmEncoding] = {"int16": "s16le", "int24": "s24le", "int32": "s32le", "float32": "f32le"}
 
@@ -66,62 +69,87 @@ class SoundcardSection(BaseModel):
         return max(1, round(self.block_s * self.sample_rate_hz))
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Where the stream stood after a block.
+
+    Attributes:
+        adc_end_s: the stream's ADC time after the block's last frame, 0 if unknown.
+        clock_offset_s: system clock less monotonic clock; it changes when the system clock is stepped.
+        origin_s: monotonic time of frame 0, by the promptest arrival of late.
+    """
+
+    adc_end_s: float
+    clock_offset_s: float
+    origin_s: float
+
+
 class FrameIndex:
     """The stream index of every callback's first frame.
 
-    An overflow's lost frames are measured from the jump of the stream's ADC time,
-    which PortAudio takes from the driver's time stamp and fill level. Error bound: the
-    driver's step in reporting its position, at worst one host period, which is below
-    latency_s; a frame or two where the position is continuous. Where the ADC time is
-    absent, or disagrees with the monotonic clock by more than two latencies (the system
-    clock it comes from was stepped), the arrival of the callbacks decides, within one
-    latency either way: that much audio may wait in the driver at either end.
+    An overflow's lost frames are measured from the jump of the stream's ADC time, which
+    PortAudio takes from the driver's time stamp and fill level. Error bound: the step in
+    which the driver reports its position, at worst one host period, below latency_s; a
+    frame or two where the position is continuous. Where there is no ADC time, or the
+    system clock it comes from was stepped meanwhile, the arrival of the callback decides:
+    never shorter than the truth, and longer by what a callback arrives late, one host
+    period plus the time this process did not run.
 
     PortAudio may fill the first block after an overflow up with frames from before it, and
     does not say how many; that block is dropped and counts as lost, so that no window
     holds the splice.
     """
 
-    def __init__(self, *, sample_rate_hz: int, latency_s: float) -> None:
+    def __init__(self, sample_rate_hz: int) -> None:
         self.overflows = 0
-        self._rate_hz, self._latency_s = sample_rate_hz, latency_s
+        self._rate_hz = sample_rate_hz
         self._next_frame = 0
-        self._last: tuple[float, float] | None = None  # ADC and monotonic time of the end of the last block
+        self._heard: _Heard | None = None
         self._flagged = False
 
-    def stamp(self, frames: int, *, adc_s: float, monotonic_s: float, overflowed: bool) -> int | None:
+    def stamp(self, frames: int, *, adc_s: float, arrival: Arrival, overflowed: bool) -> int | None:
         """Account for one callback.
 
         Args:
             frames: frames in the callback's block.
             adc_s: the stream's ADC time of the block's first frame, 0 if unknown.
-            monotonic_s: monotonic clock at the callback.
+            arrival: clocks at the callback.
             overflowed: PortAudio's input overflow flag.
 
         Returns:
             Index of the block's first frame, or None: drop the block.
         """
-        lost = self._lost(frames, adc_s=adc_s, monotonic_s=monotonic_s) if overflowed else 0
-        # every block of one host buffer carries the flag; only the first comes after a jump
-        is_loss = overflowed and (lost >= 1 or not self._flagged)
-        self._flagged = overflowed
-        if is_loss and self._last is None:
-            return None  # the stream has not begun: it begins after this
-        self._last = (adc_s + frames / self._rate_hz if adc_s > 0 else 0.0, monotonic_s)
+        # every block of one host buffer carries the flag, and only the first comes after a jump
+        again, self._flagged = overflowed and self._flagged, overflowed
+        if overflowed and self._heard is None:
+            return None  # the stream begins after this
+        lost = self._lost(frames, adc_s=adc_s, arrival=arrival) if overflowed else 0
+        is_loss = overflowed and (lost >= 1 or not again)
         first_frame = self._next_frame + (max(1, lost) if is_loss else 0)
         self._next_frame = first_frame + frames
+        self._heard = self._after(frames, adc_s=adc_s, arrival=arrival)
         self.overflows += is_loss
         return None if is_loss else first_frame
 
-    def _lost(self, frames: int, *, adc_s: float, monotonic_s: float) -> int:
-        if self._last is None:
+    def _lost(self, frames: int, *, adc_s: float, arrival: Arrival) -> int:
+        heard = self._heard
+        if heard is None:
             return 0
-        adc_end_s, last_monotonic_s = self._last
-        by_arrival_s = monotonic_s - last_monotonic_s - frames / self._rate_hz
-        by_adc_s = adc_s - adc_end_s
-        known = adc_s > 0 and adc_end_s > 0
-        trusted = known and abs(by_adc_s - by_arrival_s) <= 2 * self._latency_s
-        return round((by_adc_s if trusted else by_arrival_s) * self._rate_hz)
+        stepped_s = arrival.system_s - arrival.monotonic_s - heard.clock_offset_s
+        if adc_s > 0 and heard.adc_end_s > 0 and abs(stepped_s) < CLOCK_STEP_S:
+            return round((adc_s - heard.adc_end_s) * self._rate_hz)
+        return round((arrival.monotonic_s - heard.origin_s) * self._rate_hz) - self._next_frame - frames
+
+    def _after(self, frames: int, *, adc_s: float, arrival: Arrival) -> _Heard:
+        block_s = frames / self._rate_hz
+        origin_s = arrival.monotonic_s - self._next_frame / self._rate_hz
+        if self._heard is not None:
+            origin_s = min(origin_s, self._heard.origin_s + CRYSTAL_ERROR * block_s)
+        return _Heard(
+            adc_end_s=adc_s + block_s if adc_s > 0 else 0.0,
+            clock_offset_s=arrival.system_s - arrival.monotonic_s,
+            origin_s=origin_s,
+        )
 
 
 class CaptureCallback:
@@ -136,7 +164,7 @@ class CaptureCallback:
         first_frame = self._index.stamp(
             frames,
             adc_s=time_info.inputBufferAdcTime,
-            monotonic_s=arrival.monotonic_s,
+            arrival=arrival,
             overflowed=flags.input_overflow,
         )
         if first_frame is not None:
@@ -150,7 +178,7 @@ class Soundcard:
         self, section: SoundcardSection, *, clock: Clock = read_clocks, portaudio: PortAudio = PORTAUDIO
     ) -> None:
         self._section, self._clock, self._portaudio = section, clock, portaudio
-        self._index = FrameIndex(sample_rate_hz=section.sample_rate_hz, latency_s=section.latency_s)
+        self._index = FrameIndex(section.sample_rate_hz)
         self._opening: asyncio.Task[OpenInput] | None = None
 
     @property
