@@ -46,10 +46,11 @@ class IntakeResult:
 
 @dataclass(slots=True)
 class _Run:
-    """Audio without a gap: where it began, and its way to the model's rate."""
+    """Audio without a gap: where it began, its way to the model's rate, how far its windows go."""
 
     first_sample: int
     resampler: StreamResampler
+    windows_end: int
 
 
 @dataclass(slots=True)
@@ -179,7 +180,8 @@ class Intake:
         return self._stream
 
     def _new_run(self, block: AudioBlock) -> _Run:
-        return _Run(block.first_sample, StreamResampler(block.sample_rate_hz, self._model_rate_hz))
+        resampler = StreamResampler(block.sample_rate_hz, self._model_rate_hz)
+        return _Run(block.first_sample, resampler, windows_end=block.first_sample)
 
     def _change_epoch(self, block: AudioBlock, stream: _Stream) -> tuple[IntakeResult, _Stream]:
         """End the epoch; what was lost up to the next is measured in UTC, for want of a common count."""
@@ -206,16 +208,25 @@ class Intake:
 
     def _end_run(self, stream: _Stream, *, pad: bool) -> IntakeResult:
         cuts = self._windows.push(stream.run.resampler.flush())
-        cuts += self._windows.end_run(pad=pad)
-        windows = tuple(self._window(cut, stream) for cut in cuts)
+        windows = [self._window(cut, stream) for cut in cuts]
+        for cut in self._windows.end_run(pad=pad):
+            # At a higher model rate a cut may reach further than the last window
+            # by less than one sample of the stream: nothing new was heard.
+            if self._span(cut, stream)[1] > stream.run.windows_end:
+                windows.append(self._window(cut, stream))
         self.ledger.settle_before(stream.end_sample)
-        return IntakeResult(windows)
+        return IntakeResult(tuple(windows))
 
-    def _window(self, cut: Cut, stream: _Stream) -> Window:
-        """Place a cut in its stream: every stream sample it touches is in it."""
+    def _span(self, cut: Cut, stream: _Stream) -> tuple[int, int]:
+        """The stream samples [first, end) that a cut touches."""
         first = _floor(cut.first_sample, stream, self._model_rate_hz)
         end = _ceil(cut.first_sample + cut.heard_samples, stream, self._model_rate_hz)
-        end = min(end, stream.end_sample)
+        return first, min(end, stream.end_sample)
+
+    def _window(self, cut: Cut, stream: _Stream) -> Window:
+        """Place a cut in its stream and enter it in the ledger."""
+        first, end = self._span(cut, stream)
+        stream.run.windows_end = end
         self.ledger.window_cut(first, end)
         return Window(
             hydrophone=self.hydrophone,

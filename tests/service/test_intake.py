@@ -182,6 +182,24 @@ def test_a_window_holds_the_stream_at_the_place_it_names(rate_hz: int) -> None:
     assert found >= 3
 
 
+def test_a_last_window_that_would_hold_no_new_sample_of_the_stream_is_not_cut() -> None:
+    # A sample at 44.1 kHz is 8.7 at the model's rate, so a run may end within
+    # a sample of its last window.
+    for count in range(540, 560):
+        windows = heard(intake(), [block(audio(count), rate_hz=44_100)]).windows
+        ends = [window.end_sample for window in windows]
+        assert ends == sorted(set(ends))
+        assert ends[-1] == count
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 250_000, 500_000, 576_000])
+def test_between_two_rates_a_window_names_every_sample_it_touches(rate_hz: int) -> None:
+    windows = heard(intake(), [block(audio(rate_hz // 20), rate_hz=rate_hz)]).windows
+    for index, window in enumerate(windows[:-1]):
+        assert window.first_sample == HOP * index * rate_hz // MODEL_HZ
+        assert window.end_sample == -(-(HOP * index + WINDOW) * rate_hz // MODEL_HZ)
+
+
 def test_a_window_begins_at_the_time_of_its_first_sample() -> None:
     result = heard(intake(), [block(audio(4 * WINDOW), 384)])
     assert [w.start - EPOCH for w in result.windows[:2]] == [

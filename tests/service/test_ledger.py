@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seacanary.ledger import Ledger, LedgerTotals, Outcome
@@ -58,6 +58,7 @@ def shapes() -> st.SearchStrategy[tuple[int, int]]:
     return st.integers(1, 12).flatmap(lambda window: st.tuples(st.just(window), st.integers(1, window)))
 
 
+@settings(deadline=None)
 @given(
     runs=runs(),
     shape=shapes(),

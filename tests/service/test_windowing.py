@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ def batch(audio: NDArray[np.float32], window: int, hop: int, *, pad: bool) -> Pl
     return [(start, window, clipped_fraction(piece), piece.tolist()) for start, piece in pieces]
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 90), max_size=20),
     window=st.integers(1, 64),
@@ -51,6 +52,7 @@ def test_windows_are_those_of_the_definition_whatever_the_block_sizes(
     assert plain(cuts) == batch(audio, window, hop, pad=pad)
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(0, 60), min_size=2, max_size=4), window=st.integers(1, 24), pad=st.booleans())
 def test_a_run_knows_nothing_of_the_run_before(lengths: list[int], window: int, pad: bool) -> None:
     rolling = RollingWindows(window, max(1, window // 2))
@@ -60,6 +62,7 @@ def test_a_run_knows_nothing_of_the_run_before(lengths: list[int], window: int, 
         assert plain(cuts) == batch(audio, window, max(1, window // 2), pad=pad)
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20), hop=st.integers(1, 16))
 def test_no_later_window_begins_before_the_earliest_promised(sizes: list[int], hop: int) -> None:
     rolling = RollingWindows(16, hop)
