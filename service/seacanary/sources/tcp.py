@@ -1,0 +1,92 @@
+"""Source `tcp`: raw interleaved PCM, from a sender we call or that calls us."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from seacanary.audio import AudioBlock, decode_pcm
+from seacanary.errors import SourceLost
+from seacanary.sources.capture import Clock, read_clocks
+from seacanary.sources.live import LiveBlocks
+from seacanary.sources.network import TcpSection
+
+_READ_BYTES = 1 << 16
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class TcpSource:
+    """One connection's samples; its end is a loss, for a hydrophone has no end."""
+
+    def __init__(self, section: TcpSection, *, clock: Clock = read_clocks) -> None:
+        self._section, self._clock = section, clock
+        self._server: asyncio.Server | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def blocks(self) -> AsyncIterator[AudioBlock]:
+        """Yield blocks as they come in.
+
+        Raises:
+            SourceLost: no connection, the sender hung up, or fell silent.
+        """
+        section = self._section
+        gathered = LiveBlocks(
+            section.hydrophones, sample_rate_hz=section.sample_rate_hz, block_samples=section.block_samples
+        )
+        reader, self._writer = await self._connection()
+        partial = b""
+        while raw := await self._read(reader):
+            received = partial + raw
+            whole = len(received) - len(received) % section.frame_bytes
+            partial = received[whole:]
+            samples = decode_pcm(memoryview(received)[:whole], section.encoding, len(section.hydrophones))
+            for block in gathered.push(samples, self._clock()):
+                yield block
+        for block in gathered.flush():
+            yield block
+        raise SourceLost(f"{self._where}: the sender closed the connection")
+
+    async def aclose(self) -> None:
+        """Close connection and listening socket; safe to call twice."""
+        if self._server is not None:
+            self._server.close()
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    @property
+    def _where(self) -> str:
+        return f"tcp {self._section.host}:{self._section.port}"
+
+    async def _connection(self) -> Connection:
+        try:
+            if self._section.mode == "listen":
+                return await self._accepted()
+            async with asyncio.timeout(self._section.connect_s):
+                return await asyncio.open_connection(self._section.host, self._section.port)
+        except TimeoutError as exc:
+            raise SourceLost(f"{self._where}: no connection within {self._section.connect_s:g} s") from exc
+        except OSError as exc:
+            raise SourceLost(f"{self._where}: {exc.strerror or exc}") from exc
+
+    async def _accepted(self) -> Connection:
+        """Wait for the first caller; the line is busy for all others."""
+        first: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+        def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if first.done():
+                writer.transport.abort()
+            else:
+                first.set_result((reader, writer))
+
+        self._server = await asyncio.start_server(called, self._section.host, self._section.port)
+        connection = await first
+        self._server.close()
+        return connection
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        try:
+            async with asyncio.timeout(self._section.idle_s):
+                return await reader.read(_READ_BYTES)
+        except TimeoutError as exc:
+            raise SourceLost(f"{self._where}: the sender is silent for {self._section.idle_s:g} s") from exc
+        except OSError as exc:
+            raise SourceLost(f"{self._where}: {exc.strerror or exc}") from exc

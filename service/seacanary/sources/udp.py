@@ -1,0 +1,125 @@
+"""Sources `udp` and `rtp`: raw PCM in datagrams, with or without RTP's numbering."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+from seacanary.audio import Arrival, AudioBlock, decode_pcm
+from seacanary.errors import SourceUnusable
+from seacanary.sources.capture import Clock, read_clocks
+from seacanary.sources.datagrams import Datagram, open_datagrams
+from seacanary.sources.live import LiveBlocks
+from seacanary.sources.network import RtpSection, UdpSection
+from seacanary.sources.rtp import RtpStream, Stretch, parse_rtp
+
+_MISFITS_MAX = 100  # in a row: then it is not line noise, but another format than configured
+
+
+class UdpSource:
+    """Bare PCM. What the network loses cannot be seen; what our own queue sheds is an exact gap."""
+
+    def __init__(self, section: UdpSection, *, clock: Clock = read_clocks) -> None:
+        self._section, self._clock = section, clock
+        self._transport: asyncio.DatagramTransport | None = None
+        self._last: Arrival | None = None
+        self._misfits = 0
+
+    async def blocks(self) -> AsyncIterator[AudioBlock]:
+        """Yield blocks as they come in.
+
+        Raises:
+            SourceLost: the address cannot be listened on (now).
+            SourceUnusable: the datagrams are of another format than configured.
+        """
+        section = self._section
+        gathered = LiveBlocks(
+            section.hydrophones, sample_rate_hz=section.sample_rate_hz, block_samples=section.block_samples
+        )
+        self._transport, queue = await open_datagrams(section.host, section.port, clock=self._clock)
+        while True:
+            for block in self._gathered(await queue.get(), gathered):
+                yield block
+
+    async def aclose(self) -> None:
+        """Close the socket; safe to call twice."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _gathered(self, datagram: Datagram, gathered: LiveBlocks) -> Iterator[AudioBlock]:
+        """Blocks that one datagram completes."""
+        section = self._section
+        lost, stray_bytes = datagram.shed_bytes // section.frame_bytes, len(datagram.raw) % section.frame_bytes
+        if stray_bytes:
+            self._count_misfit(datagram)
+            return
+        self._misfits = 0
+        if self._paused(datagram.arrival):
+            yield from gathered.begin_epoch()
+        samples = decode_pcm(datagram.raw, section.encoding, len(section.hydrophones))
+        yield from gathered.push(samples, datagram.arrival, lost=lost)
+
+    def _paused(self, arrival: Arrival) -> bool:
+        last, self._last = self._last, arrival
+        return last is not None and arrival.monotonic_s - last.monotonic_s > self._section.pause_s
+
+    def _count_misfit(self, datagram: Datagram) -> None:
+        """Pass over a stray datagram, but not over a stream of them.
+
+        Raises:
+            SourceUnusable: too many in a row.
+        """
+        self._misfits += 1
+        if self._misfits >= _MISFITS_MAX:
+            raise SourceUnusable(
+                f"udp {self._section.host}:{self._section.port}: datagrams of {len(datagram.raw)} bytes are not whole "
+                f"frames of {self._section.frame_bytes} bytes; check encoding and the number of hydrophones"
+            )
+
+
+class RtpSource:
+    """RTP audio: repeats dropped, order restored, loss shown as exact gaps."""
+
+    def __init__(self, section: RtpSection, *, clock: Clock = read_clocks) -> None:
+        self._section, self._clock = section, clock
+        self._transport: asyncio.DatagramTransport | None = None
+        self._gathered = LiveBlocks(
+            section.hydrophones, sample_rate_hz=section.sample_rate_hz, block_samples=section.block_samples
+        )
+
+    async def blocks(self) -> AsyncIterator[AudioBlock]:
+        """Yield blocks as they come in.
+
+        Raises:
+            SourceLost: the address cannot be listened on (now).
+        """
+        section = self._section
+        stream = RtpStream(
+            frame_bytes=section.frame_bytes,
+            sample_rate_hz=section.sample_rate_hz,
+            reorder_packets=section.reorder_packets,
+        )
+        self._transport, queue = await open_datagrams(section.host, section.port, clock=self._clock)
+        while True:
+            stretches: Iterable[Stretch] = ()
+            try:
+                async with asyncio.timeout(section.reorder_s):
+                    datagram = await queue.get()
+                packet = parse_rtp(datagram.raw)
+                arrival = datagram.arrival
+                if packet is not None:
+                    stretches = stream.push(packet)
+            except TimeoutError:  # what is missing now will not come any more
+                arrival, stretches = self._clock(), stream.flush()
+            for stretch in stretches:
+                for block in self._placed(stretch, arrival):
+                    yield block
+
+    async def aclose(self) -> None:
+        """Close the socket; safe to call twice."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _placed(self, stretch: Stretch, arrival: Arrival) -> Iterator[AudioBlock]:
+        if stretch.new_epoch:
+            yield from self._gathered.begin_epoch()
+        samples = decode_pcm(stretch.payload, self._section.pcm_encoding, len(self._section.hydrophones))
+        yield from self._gathered.push(samples, arrival, lost=stretch.lost_frames)
