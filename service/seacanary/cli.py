@@ -297,3 +297,7 @@ def _progress(files: Sequence[Path], *, quiet: bool) -> Iterator[Callable[[Path,
     with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as progress:
         task = progress.add_task("analysing", total=sum(map(samples_in, files)) or None)
         yield lambda path, samples: progress.update(task, advance=samples, description=path.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from seacanary.audio import AudioBlock, Window
 from seacanary.contract import ModelContract
 from seacanary.events import EndReason, PresenceEvent
-from seacanary.guard import GuardSection, PersistentSourceGuard
+from seacanary.guard import GuardMemory, GuardSection, PersistentSourceGuard
 from seacanary.intake import Intake
 from seacanary.ledger import Outcome
 from seacanary.observations import Detection, Unobserved
-from seacanary.presence import PresenceTracker, TrackerState, trackers_for
+from seacanary.presence import PresenceTracker, trackers_for
 from seacanary.presence_rules import PresenceSection
+from seacanary.presence_state import TrackerState
 
 
 class Hydrophone:
@@ -108,13 +109,20 @@ class Hydrophone:
 
     def states(self) -> dict[str, str]:
         """What must survive a restart, as JSON by key."""
-        return {tracker.key: tracker.snapshot().model_dump_json() for tracker in self.trackers}
+        trackers = {tracker.key: tracker.snapshot().model_dump_json() for tracker in self.trackers}
+        return trackers | {self._guard_key: self.guard.snapshot().model_dump_json()}
 
     def restore(self, states: Mapping[str, str]) -> None:
         """Go on from states() of an earlier process; what is not there begins anew."""
         for tracker in self.trackers:
             if tracker.key in states:
                 tracker.restore(TrackerState.model_validate_json(states[tracker.key]))
+        if self._guard_key in states:
+            self.guard.restore(GuardMemory.model_validate_json(states[self._guard_key]))
+
+    @property
+    def _guard_key(self) -> str:
+        return f"{self.name}/guard"
 
     def _resolve(self, window: Window, outcome: Outcome) -> None:
         self.intake.ledger.resolve(window.epoch, window.first_sample, end_sample=window.end_sample, outcome=outcome)

@@ -1,6 +1,7 @@
 """Intake: the blocks of one hydrophone in; its windows, gaps, time and ledger out."""
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +12,9 @@ from seacanary.clock import StreamClock
 from seacanary.ledger import Ledger
 from seacanary.resampling import StreamResampler
 from seacanary.windowing import Cut, RollingWindows
+
+# More files than a window can reach back over, however short they are joined.
+FILES_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,16 @@ class _Stream:
     clock: StreamClock
     run: _Run
     end_sample: int
+    files: deque[tuple[int, str | None]] = field(default_factory=lambda: deque(maxlen=FILES_REMEMBERED))
+
+    def reads(self, block: AudioBlock) -> None:
+        """Note where a file begins in the stream."""
+        if not self.files or self.files[-1][1] != block.source_file:
+            self.files.append((block.first_sample, block.source_file))
+
+    def file_at(self, sample: int) -> str | None:
+        """The file a sample was read from."""
+        return next((file for first, file in reversed(self.files) if first <= sample), None)
 
 
 class Intake:
@@ -105,6 +119,11 @@ class Intake:
         """The clock of the current epoch, None before the first block."""
         return self._stream.clock if self._stream else None
 
+    @property
+    def sample_rate_hz(self) -> int | None:
+        """The stream's own rate, None before the first block."""
+        return self._stream.sample_rate_hz if self._stream else None
+
     def push(self, block: AudioBlock) -> IntakeResult:
         """Take the next block.
 
@@ -121,6 +140,7 @@ class Intake:
         result, stream = self._continued(unheard)
         if unheard.arrival is not None:
             stream.clock.observe(unheard.end_sample, unheard.arrival)
+        stream.reads(unheard)
         self.ledger.captured(unheard.first_sample, unheard.samples.size)
         stream.end_sample = unheard.end_sample
         cuts = self._windows.push(stream.run.resampler.push(unheard.samples))
@@ -238,6 +258,7 @@ class Intake:
             sample_rate_hz=stream.sample_rate_hz,
             missing_fraction=cut.missing_fraction,
             clipped_fraction=cut.clipped_fraction,
+            source_file=stream.file_at(first),
         )
 
 

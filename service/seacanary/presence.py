@@ -43,9 +43,19 @@ class PresenceTracker:
         self.restore(TrackerState())
 
     @property
+    def call_types(self) -> tuple[str, ...]:
+        """Call types that show the species."""
+        return tuple(self._thresholds)
+
+    @property
     def key(self) -> str:
         """Name of this tracker's state in the journal."""
         return f"{self.hydrophone}/{self.species}"
+
+    @property
+    def hold_s(self) -> float:
+        """Observed quiet after which a presence ends, seconds."""
+        return self._rule.hold_s
 
     @property
     def phase(self) -> PresencePhase:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.live import Live
+from rich.panel import Panel
 
 from seacanary.config import StationConfig
 from seacanary.detection import Detector
@@ -79,7 +80,7 @@ class Runner:
                 live.update(self._panel(time.monotonic() - began))
                 await asyncio.sleep(REFRESH_S)
 
-    def _panel(self, running_s: float) -> object:
+    def _panel(self, running_s: float) -> Panel:
         return station_panel(
             f"Sea Canary · {self._config.station.name} · {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
             hydrophones=self._station.view(),

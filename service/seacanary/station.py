@@ -11,7 +11,7 @@ from functools import partial
 
 from seacanary import __version__
 from seacanary.batching import FileDone
-from seacanary.config import StationConfig, check_against_model
+from seacanary.config import SourceSection, StationConfig, check_against_model
 from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
@@ -23,10 +23,11 @@ from seacanary.metrics import Metrics
 from seacanary.ntp import ntp_state
 from seacanary.observations import Detection
 from seacanary.publishers.delivery import Delivery, DeliveryStatus
+from seacanary.sources.files import FileReport
 from seacanary.sources.supervised import SourceChange, SupervisedSource
 from seacanary.telemetry import Telemetry
 from seacanary.view import HydrophoneView
-from seacanary.wiring import SourceSection, open_publisher, open_source, plays_recordings, waits_for_us
+from seacanary.wiring import open_publisher, open_source, plays_recordings, supervision_of, waits_for_us
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +134,8 @@ class Station:
             for s in self._config.publishers
         ]
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(delivery.run()) for delivery in deliveries]
-            background.append(group.create_task(self._watch(journal)))
+            background: list[asyncio.Task[None]] = [group.create_task(self._watch(journal))]
+            background += [group.create_task(delivery.run()) for delivery in deliveries]
             await self._listening.run()
             await journal.append((), done=self._read_files)
             await self._let_publishers_finish(deliveries)
@@ -153,7 +154,7 @@ class Station:
         name = f"{place}-{section.kind}"
         source = SupervisedSource(
             partial(open_source, section, done=done, on_file_done=self._note_file),
-            self._config.supervision,
+            supervision_of(section, self._config.supervision),
             on_change=partial(self._note_source, name),
         )
         return Feed(name, source, partial(self._make, section, states), patient=waits_for_us(section))
@@ -230,7 +231,7 @@ class Station:
 
     def _export(self) -> None:
         ntp = ntp_state()
-        self._telemetry.export(self._hydrophones, ntp_error_s=ntp.max_error_s if ntp else None)
+        self._telemetry.export(self._hydrophones, ntp_error_s=ntp.maximum_error_s if ntp else None)
         for status in self._delivery.values():
             self._metrics.publisher_lag.labels(status.publisher).set(status.lag_s(self._system_s()))
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
@@ -257,9 +258,11 @@ class Station:
         latency_s = self._system_s() - (detection.start + length).timestamp()
         self._metrics.capture_to_event.observe(max(0.0, latency_s))
 
-    def _note_file(self, path: str) -> None:
+    def _note_file(self, report: FileReport) -> None:
+        for warning in report.warnings:
+            log.warning("%s", warning)
         if self._listening is not None:
-            self._listening.file_done(path)
+            self._listening.file_done(str(report.path))
 
     def _note_source(self, name: str, change: SourceChange) -> None:
         for state in ("opening", "running", "stalled", "lost", "ended"):
@@ -280,10 +283,9 @@ class Station:
         self._delivery[name] = status
 
     def _view_of(self, name: str, hydrophone: Hydrophone) -> HydrophoneView:
-        clock = hydrophone.intake.clock
         return HydrophoneView(
             probability=self._latest.get(name, {}),
             phases={tracker.species: tracker.phase for tracker in hydrophone.trackers},
             totals=hydrophone.intake.ledger.totals,
-            sample_rate_hz=clock.sample_rate_hz if clock else None,
+            sample_rate_hz=hydrophone.intake.sample_rate_hz,
         )

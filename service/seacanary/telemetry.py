@@ -30,6 +30,7 @@ class Telemetry:
             self._export_ledger(name, hydrophone)
             self._export_clock(name, hydrophone, ntp_error_s)
             self._export_presence(name, hydrophone)
+            self._export_guard(name, hydrophone)
 
     def _export_ledger(self, name: str, hydrophone: Hydrophone) -> None:
         ledger, metrics = hydrophone.intake.ledger, self._metrics
@@ -65,3 +66,11 @@ class Telemetry:
         for tracker in hydrophone.trackers:
             for phase in PHASES:
                 self._metrics.presence_state.labels(name, tracker.species, phase).set(phase == tracker.phase)
+
+    def _export_guard(self, name: str, hydrophone: Hydrophone) -> None:
+        flagged = {state.call_type: state.band_hz for state in hydrophone.guard.flagged}
+        for call_type in {call_type for tracker in hydrophone.trackers for call_type in tracker.call_types}:
+            band_hz = flagged.get(call_type)
+            self._metrics.guard_flagged.labels(name, call_type).set(band_hz is not None)
+            self._metrics.guard_low.labels(name, call_type).set(band_hz.low if band_hz else 0.0)
+            self._metrics.guard_high.labels(name, call_type).set(band_hz.high if band_hz else 0.0)

@@ -7,13 +7,15 @@ from seacanary.publishers import Publisher
 from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
 from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
 from seacanary.sources import Source
-from seacanary.sources.alsa import AlsaSection, AlsaSource
-from seacanary.sources.ffmpeg import UrlSection, UrlSource
+from seacanary.sources.alsa import Alsa, AlsaSection
+from seacanary.sources.ffmpeg import UrlSource
 from seacanary.sources.files import FileReport, FilesSection, FilesSource
-from seacanary.sources.network import TcpSection, TcpSource, UdpSection, UdpSource
-from seacanary.sources.rtp import RtpSection, RtpSource
+from seacanary.sources.network import RtpSection, TcpSection, UdpSection, UrlSection
 from seacanary.sources.simulated import SimulatedSection, SimulatedSource
-from seacanary.sources.soundcard import SoundcardSection, SoundcardSource
+from seacanary.sources.soundcard import Soundcard, SoundcardSection
+from seacanary.sources.supervised import SupervisionPolicy
+from seacanary.sources.tcp import TcpSource
+from seacanary.sources.udp import RtpSource, UdpSource
 
 
 def open_source(section: SourceSection, *, done: Collection[str], on_file_done: Callable[[FileReport], None]) -> Source:
@@ -26,9 +28,9 @@ def open_source(section: SourceSection, *, done: Collection[str], on_file_done: 
     """
     match section:
         case SoundcardSection():
-            return SoundcardSource(section)
+            return Soundcard(section)
         case AlsaSection():
-            return AlsaSource(section)
+            return Alsa(section)
         case FilesSection():
             return FilesSource(section, skip=done, on_file_done=on_file_done)
         case TcpSection():
@@ -55,6 +57,11 @@ def open_publisher(section: PublisherSection) -> Publisher:
 def plays_recordings(section: SourceSection) -> bool:
     """Whether a stream that ends is whole, so that its last stretch may be filled up."""
     return isinstance(section, FilesSection)
+
+
+def supervision_of(section: SourceSection, policy: SupervisionPolicy) -> SupervisionPolicy:
+    """The policy for a source; one that may rightly be idle is never stalled."""
+    return policy.patient() if isinstance(section, FilesSection) else policy
 
 
 def waits_for_us(section: SourceSection) -> bool:

@@ -1,0 +1,66 @@
+"""Resident memory of the stages with N hydrophones: `python -m benchmarks.memory N` prints MB."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+import numpy as np
+import psutil
+
+from seacanary.audio import AudioBlock, read_only
+from seacanary.batching import BatchingSection
+from seacanary.benchmark import BLOCK_SAMPLES, EPOCH, RATE_HZ
+from seacanary.detection import Detector, DetectorSection
+from seacanary.guard import GuardSection
+from seacanary.hydrophone import Hydrophone
+from seacanary.listening import Conclusion, Feed, Listening
+from seacanary.metrics import Metrics
+from seacanary.presence_rules import PresenceSection
+
+AUDIO_S = 6
+
+
+class NoiseSource:
+    """Seeded noise, a fresh array per block as a driver would give it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def blocks(self) -> AsyncIterator[AudioBlock]:
+        rng = np.random.default_rng(1)
+        for first in range(0, AUDIO_S * RATE_HZ, BLOCK_SAMPLES):
+            samples = rng.standard_normal(BLOCK_SAMPLES, np.float32) * np.float32(0.01)
+            yield AudioBlock(self._name, read_only(samples), first, RATE_HZ, EPOCH)
+            await asyncio.sleep(0)
+
+    async def aclose(self) -> None:
+        return
+
+
+async def listen(count: int) -> None:
+    """Run `count` hydrophones through every stage but the journal."""
+    detector = Detector.load(DetectorSection())
+    seen = 0
+
+    async def tell(_: Conclusion) -> None:
+        nonlocal seen
+        seen += 1
+
+    def make(name: str) -> Hydrophone:
+        return Hydrophone(
+            name,
+            station="bench",
+            contract=detector.contract,
+            presence=PresenceSection(),
+            guard=GuardSection(),
+            pad_at_end=False,
+        )
+
+    feeds = [Feed(f"h{i}", NoiseSource(f"h{i}"), make, patient=True) for i in range(count)]
+    batching = BatchingSection(max_windows=4, deadline_s=0, queue_windows=8)
+    await Listening(feeds, detector=detector, batching=batching, metrics=Metrics(), tell=tell).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(listen(int(sys.argv[1])))
+    print(psutil.Process().memory_info().rss / 1e6)
