@@ -24,7 +24,7 @@ class JsonLinesSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["jsonl"] = "jsonl"
+    kind: Literal["jsonl"] = "jsonl"
     name: str = Field("jsonl", min_length=1, description="name of the cursor, the metrics and the logs")
     path: Path = Field(description="file to append to; its folder is made if missing")
     rotate_bytes: int | None = Field(None, ge=4096, description="size at which the file becomes PATH.1; null: never")

@@ -30,7 +30,7 @@ class RedisStreamsSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["redis_streams"] = "redis_streams"
+    kind: Literal["redis_streams"] = "redis_streams"
     name: str = Field("redis", min_length=1, description="name of the cursor, the metrics and the logs")
     url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),

@@ -1,0 +1,220 @@
+"""Journal: what is in it stays, in order, once each, whatever the clock or the process does."""
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seacanary.errors import JournalError
+from seacanary.events import PresenceEvent, event_id
+from seacanary.journal import Journal
+from seacanary.journal_store import SCHEMA_VERSION, JournalStore
+
+EPOCH = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def event(onset_sample: int) -> PresenceEvent:
+    return PresenceEvent(
+        id=event_id(
+            "station",
+            "north",
+            epoch=EPOCH,
+            species="beluga",
+            onset_sample=onset_sample,
+            kind="started",
+            revision=0,
+        ),
+        kind="started",
+        station="station",
+        hydrophone="north",
+        species="beluga",
+        call_types=("whistle",),
+        epoch=EPOCH,
+        sample_rate_hz=384_000,
+        onset_sample=onset_sample,
+        onset=EPOCH + timedelta(seconds=onset_sample / 384_000),
+        peak_probability=0.9,
+        mean_probability=0.8,
+        windows_seen=2,
+        windows_positive=2,
+        coverage=1.0,
+        model_id="m1",
+    )
+
+
+async def test_entries_come_back_as_they_went_in(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "deep" / "journal.db") as journal:
+        written = await journal.append([event(1), event(2), event(3)])
+        assert [entry.sequence for entry in written] == [1, 2, 3]
+        assert await journal.read_after(1, 10) == written[1:]
+        assert await journal.read_after(0, 2) == written[:2]
+        assert [entry async for entry in journal.entries()] == written
+        assert journal.head == 3
+
+
+async def test_a_repeated_event_is_stored_once_and_leaves_no_hole(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db") as journal:
+        await journal.append([event(1), event(1)])
+        assert await journal.append([event(1)]) == []
+        [entry] = await journal.append([event(1), event(2)])
+        assert (entry.sequence, entry.event) == (2, event(2))
+
+
+async def test_events_states_and_done_files_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db") as journal:
+        await journal.append([event(1)], states={"north/beluga": "{}"}, done=["a.wav"])
+        broken = {"north/beluga": object()}
+        with pytest.raises(JournalError):
+            await journal.append([event(2)], states=broken, done=["b.wav"])  # type: ignore[arg-type]
+        assert await journal.states() == {"north/beluga": "{}"}
+        assert await journal.done_files() == {"a.wav"}
+        assert journal.head == 1
+        [entry] = await journal.append([event(3)])
+        assert entry.sequence == 2
+
+
+async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal:
+        [written] = await journal.append([event(1)], states={"north/beluga": "s"})
+        await journal.mark_done("a.wav")
+        await journal.move_cursor("redis", 1)
+    async with await Journal.open(path) as journal:
+        assert await journal.read_after(0, 10) == [written]
+        assert await journal.states() == {"north/beluga": "s"}
+        assert await journal.done_files() == {"a.wav"}
+        assert (await journal.cursor("redis"), await journal.cursor("webhook")) == (1, 0)
+        [following] = await journal.append([event(2)])
+        assert following.sequence == 2
+
+
+@given(clock=st.lists(st.lists(st.floats(0, 5), min_size=1, max_size=5), min_size=1, max_size=4))
+def test_entry_ids_only_grow_whatever_the_clock_does(
+    tmp_path_factory: pytest.TempPathFactory, clock: list[list[float]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal.db"
+    ids: list[tuple[int, int]] = []
+    onset = 0
+    for times in clock:  # the journal is reopened between these
+        store = JournalStore.open(path)
+        for now in times:
+            onset += 1
+            entries = store.append([event(onset)], states={}, done=(), now=lambda now=now: now)  # type: ignore[misc]
+            ids += [(entry.entry_ms, entry.entry_step) for entry in entries]
+        store.close()
+    assert ids == sorted(set(ids))
+    assert len(ids) == onset
+
+
+async def test_ids_of_one_millisecond_are_told_apart(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db", now=lambda: 7.0) as journal:
+        entries = await journal.append([event(1), event(2)])
+    assert [(entry.entry_ms, entry.entry_step) for entry in entries] == [(7000, 0), (7000, 1)]
+
+
+async def test_waiting_ends_when_an_event_comes(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db") as journal, asyncio.timeout(5):
+        waiting = asyncio.create_task(journal.wait_beyond(1))
+        await journal.append([event(1)])
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await journal.append([event(2)])
+        await waiting
+
+
+async def test_a_dead_letter_is_kept_with_its_reason_and_passed(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db") as journal:
+        [first, _] = await journal.append([event(1), event(2)])
+        await journal.dead_letter("webhook", first, "410 Gone")
+        assert await journal.cursor("webhook") == 1
+        assert await journal.dead_letters("webhook") == [(first, "410 Gone")]
+        assert await journal.dead_letters("redis") == []
+
+
+async def test_the_loop_is_free_while_the_disk_works(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal:
+        hold = sqlite3.connect(path, isolation_level=None)
+        hold.execute("BEGIN IMMEDIATE")  # the journal's write must wait for this
+        appending = asyncio.create_task(journal.append([event(1)]))
+        await asyncio.sleep(0.05)
+        assert not appending.done()
+        hold.execute("ROLLBACK")
+        hold.close()
+        assert len(await appending) == 1
+
+
+async def test_a_reader_sees_what_a_running_station_writes(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal, await Journal.open_to_read(path) as reader:
+        written = await journal.append([event(1)])
+        assert await reader.read_after(0, 10) == written
+        with pytest.raises(JournalError, match="readonly"):
+            await reader.append([event(2)])
+
+
+async def test_two_stations_cannot_write_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path):
+        with pytest.raises(JournalError, match="another seacanary is writing"):
+            await Journal.open(path)
+    async with await Journal.open(path):
+        pass
+
+
+# --- files that cannot be used -----------------------------------------------
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"these are notes, not a database" * 100)
+    with pytest.raises(JournalError, match=r"journal\.db: file is not a database"):
+        await Journal.open(path)
+    assert path.read_bytes().startswith(b"these are notes")
+
+
+async def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE bookmarks (url TEXT)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="not a seacanary journal"):
+        await Journal.open(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await (await Journal.open(path)).aclose()
+    with sqlite3.connect(path) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    newer.close()
+    with pytest.raises(JournalError, match=r"version 2.*knows up to 1"):
+        await Journal.open(path)
+
+
+async def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal:
+        await journal.append([event(onset) for onset in range(200)])
+    whole = bytearray(path.read_bytes())
+    whole[4096 : len(whole) - 4096] = b"\xff" * (len(whole) - 8192)
+    path.write_bytes(whole)
+    with pytest.raises(JournalError, match=r"journal\.db: .*(damaged|malformed)"):
+        await Journal.open(path)
+
+
+async def test_no_journal_to_read_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="there is no journal here"):
+        await Journal.open_to_read(tmp_path / "journal.db")
+
+
+async def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="cannot be written here"):
+        await Journal.open(tmp_path / "file" / "journal.db")
