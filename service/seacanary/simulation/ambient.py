@@ -56,7 +56,7 @@ def _rain_db(rate_mm_h: float, log_khz: Array) -> Array:
 
 
 def wander_db(ambient: Ambient, *, seed: int, time_s: float) -> float:
-    """Slow rise and fall of the background at a moment, dB: five sinusoids of 3 s to 4 min."""
+    """Slow rise and fall of the background at a moment, dB: five sinusoids of 6 s to 4 min."""
     phases = np.random.default_rng((seed, 11)).uniform(0, 2 * np.pi, 5)
-    periods_s = np.array([3.1, 7.7, 19.3, 61.0, 241.0])
-    return float(ambient.wander_db * 0.6 * np.sum(np.sin(2 * np.pi * time_s / periods_s + phases)) / np.sqrt(2.5))
+    periods_s = np.array([6.1, 13.7, 29.3, 61.0, 241.0])
+    return float(ambient.wander_db * 0.5 * np.sum(np.sin(2 * np.pi * time_s / periods_s + phases)) / np.sqrt(2.5))

@@ -71,7 +71,7 @@ class Background:
     def _ship_amplitude(
         self, ship: Ship, noise: ShipNoise, *, time_s: float, floor: np.ndarray[tuple[int], np.dtype[np.float64]]
     ) -> FloatArray | None:
-        range_m = ship.range_m(time_s)
+        range_m = float(ship.range_m(np.array([time_s]))[0])
         density = ship.density(self._grid, range_m=range_m) * self._sensitivity
         if np.all(density < _SHIP_COUNTS_ABOVE * floor):
             return None

@@ -18,7 +18,7 @@ def porpoise_click(
 ) -> FloatArray:
     """One narrow-band high-frequency click of a harbour porpoise, peak 1 before the cut at Nyquist.
 
-    Centre 120-145 kHz, 75-150 µs, -3 dB bandwidth about 10-16 kHz, no energy
+    Centre 120-145 kHz, 60-150 µs, -3 dB bandwidth about 10-16 kHz, no energy
     below 100 kHz (Au et al. 1999; Villadsgaard et al. 2007; Møhl and Andersen 1973).
 
     Args:
@@ -31,19 +31,19 @@ def porpoise_click(
         float32 [n], n about three durations.
     """
     centre_hz = _drawn_centre_hz(rng) if centre_hz is None else centre_hz
-    duration_s = float(rng.uniform(75e-6, 150e-6)) if duration_s is None else duration_s
+    duration_s = float(rng.uniform(60e-6, 150e-6)) if duration_s is None else duration_s
     envelope = gaussian_envelope if rng.random() < 0.5 else gammatone_envelope
     return _tone_burst(rng, centre_hz, duration_s, envelope=envelope, sample_rate_hz=sample_rate_hz)
 
 
 def _drawn_centre_hz(rng: np.random.Generator) -> float:
-    return float(np.clip(rng.normal(131e3, 4.5e3), 120e3, 146e3))
+    return float(np.clip(rng.normal(130e3, 5e3), 119e3, 146e3))
 
 
 def beluga_click(rng: np.random.Generator, *, sample_rate_hz: int, off_axis: float | None = None) -> FloatArray:
     """One broadband click of a beluga, peak near 1 before the cut at Nyquist.
 
-    On axis bimodal, 40-60 kHz and 100-120 kHz, 3-8 cycles, about 50-80 µs (Au et al. 1985;
+    On axis bimodal, 40-60 kHz and 100-120 kHz, 1-7 cycles, about 50-80 µs (Au et al. 1985;
     Au et al. 1987; Castellote et al. 2013: 10-110 kHz); off axis lower, longer and
     multi-pulsed (Lammers and Castellote 2009: two pulses off axis).
 
@@ -55,11 +55,11 @@ def beluga_click(rng: np.random.Generator, *, sample_rate_hz: int, off_axis: flo
     off_axis = float(rng.beta(1, 1.5)) if off_axis is None else off_axis
     low_hz = rng.uniform(38e3, 65e3) * (1 - 0.6 * off_axis * rng.random())
     high_hz = rng.uniform(90e3, 122e3) * (1 - 0.4 * off_axis)
-    low_s = rng.uniform(2.0, 5.0) / low_hz * (1 + off_axis)
+    low_s = rng.uniform(1.2, 4.0) / low_hz * (1 + off_axis)
     high_share = rng.uniform(0, 1.5) * (1 - off_axis)
     low = _tone_burst(rng, low_hz, low_s, envelope=gammatone_envelope, sample_rate_hz=sample_rate_hz)
     high = _tone_burst(
-        rng, high_hz, rng.uniform(3, 7) / high_hz, envelope=gaussian_envelope, sample_rate_hz=sample_rate_hz
+        rng, high_hz, rng.uniform(2, 7) / high_hz, envelope=gaussian_envelope, sample_rate_hz=sample_rate_hz
     )
     parts = [(0.0, low, 1.0), (rng.uniform(0, 2e-5), high, high_share)]
     if rng.random() < 0.25 + 0.6 * off_axis:
@@ -96,8 +96,9 @@ def _tone_burst(
     factor = -(-_SYNTHESIS_RATE_HZ // sample_rate_hz)
     count = max(8, round(3 * duration_s * sample_rate_hz)) * factor
     time_s = np.arange(count) / (sample_rate_hz * factor)
-    chirp = rng.normal(0, 0.02) / duration_s
-    phase = 2 * np.pi * centre_hz * time_s * (1 + chirp * time_s) + rng.uniform(0, 2 * np.pi)
+    off_centre = time_s - 0.8 * duration_s
+    chirp = rng.normal(0, 0.01) / duration_s
+    phase = 2 * np.pi * centre_hz * off_centre * (1 + chirp * off_centre) + rng.uniform(0, 2 * np.pi)
     return decimated(envelope(time_s, duration_s) * np.cos(phase), factor)
 
 
@@ -182,7 +183,7 @@ def porpoise_train(
         centre_hz: mean centre frequency; None: drawn.
     """
     centre_hz = _drawn_centre_hz(rng) if centre_hz is None else centre_hz
-    duration_s = rng.uniform(75e-6, 150e-6)
+    duration_s = rng.uniform(60e-6, 150e-6)
     templates = tuple(
         porpoise_click(
             rng,

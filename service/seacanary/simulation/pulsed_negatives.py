@@ -184,16 +184,24 @@ def delphinid_clicks(rng: np.random.Generator, *, sample_rate_hz: int) -> Sound:
 
 
 def bat(rng: np.random.Generator, *, sample_rate_hz: int) -> Sound:
-    """A bat over a recorder in air (Russ 2012): sweeps 60 to 25 kHz in 3-10 ms, every 60-120 ms."""
-    time_s = _time(float(rng.uniform(3e-3, 10e-3)), sample_rate_hz)
+    """A bat over a recorder in air (Russ 2012): sweeps 60 to 25 kHz in 3-10 ms, or 20 kHz almost level, harmonics.
+
+    Calls come every 60-250 ms; harmonics reach 125 kHz and more.
+    """
+    level = rng.random() < 0.4
+    time_s = _time(float(rng.uniform(6e-3, 20e-3) if level else rng.uniform(3e-3, 10e-3)), sample_rate_hz)
     u = time_s / time_s[-1]
-    high_hz, low_hz = rng.uniform(45e3, 90e3), rng.uniform(20e3, 40e3)
-    contour = low_hz + (high_hz - low_hz) * (1 - u) ** 2
-    sweep = np.sin(2 * np.pi * np.cumsum(contour) / sample_rate_hz) * np.sin(np.pi * u) ** 0.5
-    sweep[contour > 0.45 * sample_rate_hz] = 0.0
-    times = np.cumsum(rng.uniform(0.06, 0.12, int(rng.integers(4, 25))))
+    low_hz = rng.uniform(17e3, 28e3) if level else rng.uniform(20e3, 40e3)
+    contour = low_hz * (1 + (rng.uniform(0.02, 0.4) if level else rng.uniform(0.8, 2)) * (1 - u) ** 2)
+    phase = 2 * np.pi * np.cumsum(contour) / sample_rate_hz
+    call = np.zeros(u.size)
+    for number in range(1, int(rng.integers(2, 7))):
+        gain = 10 ** (-rng.uniform(8, 20) * (number - 1) / 20)
+        call += np.where(number * contour < 0.45 * sample_rate_hz, gain * np.sin(number * phase), 0)
+    call *= np.sin(np.pi * u) ** 0.5
+    times = np.cumsum(rng.uniform(0.06, 0.25, int(rng.integers(4, 25))))
     gains = 10 ** (-np.abs(rng.normal(0, 4, times.size)) / 20)
-    return click_train(rng, (sweep.astype(np.float32),), times_s=times, gains=gains, sample_rate_hz=sample_rate_hz)
+    return click_train(rng, (_normalised(call),), times_s=times, gains=gains, sample_rate_hz=sample_rate_hz)
 
 
 def _bang(rng: np.random.Generator, *, low_hz: float, high_hz: float, decay_s: float, rate: int) -> FloatArray:

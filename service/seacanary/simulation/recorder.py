@@ -1,11 +1,14 @@
 """The instrument: hydrophone response, self-noise, hum, clipping and quantisation."""
 
+from functools import partial
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary.simulation.noise import Tones
+from seacanary.simulation.propagation import on_log_grid
 from seacanary.simulation.sounds import FloatArray
 
 
@@ -76,7 +79,7 @@ class Recorder(BaseModel):
         size = scipy.fft.next_fast_len(samples.size + 2 * lead, real=True)
         frequency = scipy.fft.rfftfreq(size, 1 / sample_rate_hz)
         padded = np.pad(samples, (lead, lead))
-        gain = self.response(frequency, sample_rate_hz=nyquist_rate_hz).astype(np.float32)
+        gain = on_log_grid(partial(self.response, sample_rate_hz=nyquist_rate_hz), frequency)
         return scipy.fft.irfft(scipy.fft.rfft(padded, size) * gain, size)[: padded.size], lead
 
     def tones(self, rng: np.random.Generator, *, sample_rate_hz: int) -> Tones:

@@ -37,6 +37,9 @@ class HardNegative(BaseModel):
     kind: str = Field(description="name of the kind, as in NEGATIVES")
     per_min: float = Field(2.0, ge=0, le=6000, description="mean number per minute")
     snr_db: tuple[float, float] = Field((6.0, 30.0), description="lowest and highest SNR, dB")
+    sound_seed: int | None = Field(
+        None, ge=0, description="every one is this same sound, as of a machine; None: each is drawn anew"
+    )
 
     @field_validator("kind")
     @classmethod

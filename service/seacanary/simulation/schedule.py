@@ -46,7 +46,8 @@ class Schedule:
         for negative in self._negatives:
             for _ in range(self._count(rng, negative.per_min)):
                 snr_db = float(rng.uniform(*negative.snr_db))
-                planned.append(Planned(self._position(rng, index), _seed(rng), negative.kind, snr_db))
+                seed = _seed(rng) if negative.sound_seed is None else negative.sound_seed
+                planned.append(Planned(self._position(rng, index), seed, negative.kind, snr_db))
         return planned
 
     def _count(self, rng: np.random.Generator, per_min: float) -> int:

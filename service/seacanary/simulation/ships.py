@@ -8,6 +8,8 @@ from seacanary.simulation.noise import ShapedNoise, Tones
 from seacanary.simulation.propagation import SOUND_SPEED_M_S, absorption_db_per_km
 from seacanary.simulation.sounds import FloatArray
 
+_SPREADING = 0.9  # amplitude falls with range to this power: 18 log r
+
 
 class Ship(BaseModel):
     """One vessel that passes again and again on the same line."""
@@ -27,17 +29,18 @@ class Ship(BaseModel):
     depth_m: float = Field(4.0, gt=0, le=30, description="depth of the propeller, metres")
     receiver_depth_m: float = Field(15.0, gt=0, le=1000, description="depth of the hydrophone, metres")
 
-    def range_m(self, time_s: float) -> float:
-        """Distance to the hydrophone at a moment, metres."""
+    def range_m(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance to the hydrophone at some moments, metres."""
         half = self.period_s / 2
         along = (time_s - self.closest_s + half) % self.period_s - half
-        return float(np.hypot(self.closest_m, self.speed_m_s * along))
+        result: NDArray[np.float64] = np.hypot(self.closest_m, self.speed_m_s * along)
+        return result
 
     def density(self, frequency_hz: NDArray[np.float64], *, range_m: float) -> NDArray[np.float64]:
         """Received power density without the comb, µPa²/Hz; source after Ross (1976) and Wales and Heitmeyer (2002)."""
         decades = np.log10(np.maximum(frequency_hz, 10.0) / 100)
         source = self.source_db - self.slope_db * np.maximum(decades, 0) + 10 * np.minimum(decades, 0)
-        lost = 18 * np.log10(range_m) + absorption_db_per_km(frequency_hz) * range_m / 1e3
+        lost = 20 * _SPREADING * np.log10(range_m) + absorption_db_per_km(frequency_hz) * range_m / 1e3
         result: NDArray[np.float64] = 10 ** ((source - lost) / 10)
         return result
 
@@ -64,6 +67,7 @@ class ShipNoise:
     def __init__(self, ship: Ship, seed: tuple[int, ...], *, sample_rate_hz: int, segment_samples: int) -> None:
         self._ship = ship
         self._rate = sample_rate_hz
+        self._segment_samples = segment_samples
         self._noise = ShapedNoise(seed, sample_rate_hz=sample_rate_hz, segment_samples=segment_samples)
         self._frequency = self._noise.frequency_hz.astype(np.float32)
         rng = np.random.default_rng(seed)
@@ -76,22 +80,37 @@ class ShipNoise:
         return np.multiply(np.sqrt(density), self._ship.comb(self._frequency, range_m=range_m), dtype=np.float32)
 
     def segment(self, amplitude: FloatArray | None, *, first: int) -> FloatArray:
-        """The next segment, float32 [segment_samples], cavitation and tonals; amplitude None: silence."""
-        noise = self._noise.segment(amplitude)
-        if amplitude is not None:
-            noise *= self._envelope(first, noise.size)
-            tonals = self._tonals(amplitude).stretch(first, noise.size)
-            if tonals is not None:
-                noise += tonals
-        return noise
+        """The next segment, float32 [segment_samples], cavitation and tonals.
 
-    def _envelope(self, first: int, count: int) -> FloatArray:
-        """The propeller's beat at 1/64 of the rate, stretched; mean square 1."""
-        time_s = (first + np.arange(0, count + 64, 64)) / self._rate
+        Args:
+            amplitude: root density at the middle of the segment; None: silence.
+            first: stream index of the segment's first sample.
+        """
+        middle_s = np.array([(first + self._segment_samples / 2) / self._rate])
+        spreading = np.float32(self._ship.range_m(middle_s)[0] ** _SPREADING)
+        near = None if amplitude is None else amplitude * spreading
+        out = self._noise.segment(near)
+        if near is None and not out.any():
+            return out
+        beat, gain = self._envelopes(first, out.size)
+        out *= beat
+        tonals = None if near is None else self._tonals(near).stretch(first, out.size)
+        if tonals is not None:
+            out += tonals
+        out *= gain
+        return out
+
+    def _envelopes(self, first: int, count: int) -> tuple[FloatArray, FloatArray]:
+        """The propeller's beat (mean square 1) and the gain by range, float32 [count] each."""
+        step = max(1, self._rate // 8000)
+        coarse = np.arange(0, count + step, step)
+        time_s = (first + coarse) / self._rate
         rates = self._ship.shaft_hz * np.array([1.0, self._ship.blades, 2 * self._ship.blades])
-        beat = np.sin(2 * np.pi * np.outer(time_s, rates)) @ (self._beat / np.linalg.norm(self._beat))
-        coarse = (1 + self._ship.modulation * beat) / np.sqrt(1 + 0.5 * self._ship.modulation**2)
-        return np.repeat(coarse.astype(np.float32), 64)[:count]
+        swing = np.sin(2 * np.pi * np.outer(time_s, rates)) @ (self._beat / np.linalg.norm(self._beat))
+        beat = (1 + self._ship.modulation * swing) / np.sqrt(1 + 0.5 * self._ship.modulation**2)
+        gain = self._ship.range_m(time_s) ** -_SPREADING
+        at = np.arange(count)
+        return np.interp(at, coarse, beat).astype(np.float32), np.interp(at, coarse, gain).astype(np.float32)
 
     def _tonals(self, amplitude: FloatArray) -> Tones:
         bins = np.searchsorted(self._frequency, self._lines).clip(max=amplitude.size - 1)

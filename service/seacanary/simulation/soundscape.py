@@ -150,12 +150,14 @@ class Soundscape:
         sound = sound.filtered(recorder)
         if sound.level() < _CARRIED * before:
             return None
-        return self._placed(planned, sound.lifted(factor))
+        return self._placed(planned, sound, factor=factor)
 
-    def _placed(self, planned: Planned, sound: Sound) -> _Active:
+    def _placed(self, planned: Planned, sound: Sound, *, factor: int) -> _Active:
+        """Measured at its own rate (cheaper), then lifted to the stream's."""
         band_hz = sound.band_hz()
         noise = self._background.rms(band_hz)
-        sound = sound.scaled(noise * 10 ** (planned.snr_db / 20) / sound.level())
+        gain = noise * 10 ** (planned.snr_db / 20) / sound.level()
+        sound = sound.scaled(gain).lifted(factor)
         call = None
         name = next((name for name in CALL_TYPES if name == planned.kind), None)
         if name is not None:

@@ -32,9 +32,17 @@ def sonar_ping(rng: np.random.Generator, *, sample_rate_hz: int) -> Sound:
 
 
 def seal_trill(rng: np.random.Generator, *, sample_rate_hz: int) -> Sound:
-    """A long descending trill like a bearded seal's (Risch et al. 2007): 1-6 kHz, 2-8 s, slow warble."""
+    """A long seal trill: 1-6 kHz falling with a slow warble, or level at 2-4 kHz in pulses.
+
+    The falling one as bearded seals make (Risch et al. 2007), 2-8 s; the level one as
+    leopard seals make (Rogers et al. 1996), beaten 5-25 times a second.
+    """
     time_s = _time(float(rng.uniform(2, 8)), sample_rate_hz)
     u = time_s / time_s[-1]
+    if rng.random() < 0.4:
+        contour = rng.uniform(1500, 4500) * (1 + rng.uniform(0, 0.03) * np.sin(2 * np.pi * u))
+        beat = np.square(np.sin(np.pi * rng.uniform(5, 25) * time_s)).astype(np.float32)
+        return Sound.whole(beat * _sung(rng, contour, sample_rate_hz=sample_rate_hz), sample_rate_hz=sample_rate_hz)
     high_hz, low_hz = rng.uniform(1500, 6000), rng.uniform(250, 1000)
     warble = rng.uniform(0.02, 0.12) * np.sin(2 * np.pi * np.cumsum(rng.uniform(3, 9) * (1 - 0.5 * u)) / sample_rate_hz)
     contour = high_hz * (low_hz / high_hz) ** u * (1 + warble)

@@ -6,14 +6,14 @@ import numpy as np
 
 from seacanary.simulation.scene import CallBouts, Scene
 from seacanary.simulation.schedule import Planned
-from seacanary.simulation.sounds import CALL_TYPES, CallTypeName, Rendered
+from seacanary.simulation.sounds import CALL_TYPES, CallTypeName, Rendered, SimulatedCall
 from seacanary.simulation.soundscape import Soundscape
 from seacanary.simulation.variety import SNR_DB, Part, random_negatives, random_recorder, random_scene
 
 EMPTY_SHARE = 0.3
+CHORUS_SHARE = 0.12  # of whistle windows: a whole pod calls at once
 _PART_NUMBER = {"train": 0, "validation": 1, "test": 2}
-_LEAST_HZ: dict[CallTypeName, float] = {"whistle": 16e3, "beluga_click": 60e3, "porpoise_click": 165e3}
-_NEEDED = {"whistle": 0.05, "beluga_click": 0.02, "porpoise_click": 0.02}  # seconds of a call inside the window
+_LEAST_HZ: dict[CallTypeName, float] = {"whistle": 8e3, "beluga_click": 60e3, "porpoise_click": 165e3}
 _ATTEMPTS = 50
 
 
@@ -46,8 +46,11 @@ def training_window(
     rng = np.random.default_rng((seed, 4, _PART_NUMBER[part]))
     wished = _drawn_types(rng) if call_types is None else _known(call_types)
     for _ in range(_ATTEMPTS):
-        scene = _window_scene(rng, wished=wished, part=part, seconds=samples / sample_rate_hz)
-        plan = [p for name in wished for p in _calls(rng, name, samples=samples, rate=sample_rate_hz)]
+        scene = _window_scene(rng, wished=wished, part=part)
+        plan = _negatives(rng, samples=samples, rate=sample_rate_hz)
+        for name in CALL_TYPES:
+            if name in wished:
+                plan += _calls(rng, name, samples=samples, rate=sample_rate_hz)
         window = Soundscape(scene, sample_rate_hz=sample_rate_hz, planned=plan).render(samples)
         if _holds(window, wished, sample_rate_hz=sample_rate_hz):
             return window
@@ -68,42 +71,50 @@ def _known(call_types: Collection[str]) -> frozenset[CallTypeName]:
     return frozenset(name for name in CALL_TYPES if name in call_types)
 
 
-def _window_scene(rng: np.random.Generator, *, wished: frozenset[CallTypeName], part: Part, seconds: float) -> Scene:
-    scene = random_scene(rng, part=part)
-    silent = CallBouts(bouts_per_min=0)
-    negatives = random_negatives(rng)
-    return scene.model_copy(
-        update={
-            "whistle": silent,
-            "beluga_click": silent,
-            "porpoise_click": silent,
-            "negatives": tuple(n.model_copy(update={"per_min": n.per_min + 60 / seconds}) for n in negatives),
-            "recorder": random_recorder(rng, part=part, least_hz=max((_LEAST_HZ[n] for n in wished), default=0.0)),
-        }
-    )
+def _window_scene(rng: np.random.Generator, *, wished: frozenset[CallTypeName], part: Part) -> Scene:
+    recorder = random_recorder(rng, part=part, least_hz=max((_LEAST_HZ[n] for n in wished), default=0.0))
+    changed: dict[str, object] = {name: CallBouts(bouts_per_min=0) for name in CALL_TYPES}
+    return random_scene(rng, part=part).model_copy(update=changed | {"negatives": (), "recorder": recorder})
+
+
+def _negatives(rng: np.random.Generator, *, samples: int, rate: int) -> list[Planned]:
+    """One to four of each drawn kind; the first begins in the window, others perhaps up to a second before."""
+    return [
+        Planned(
+            position=int(rng.uniform(-rate if n else 0, 0.9 * samples)),
+            seed=int(rng.integers(2**62)),
+            kind=negative.kind,
+            snr_db=float(rng.uniform(*negative.snr_db)),
+        )
+        for negative in random_negatives(rng)
+        for n in range(min(int(rng.geometric(0.6)), 4))
+    ]
 
 
 def _calls(rng: np.random.Generator, name: CallTypeName, *, samples: int, rate: int) -> list[Planned]:
-    """One to five calls of a type that begin from shortly before the window until shortly before its end."""
-    most = 6 if name == "whistle" else 4
-    count = int(np.clip(rng.geometric(0.5), 1, most))
-    level = rng.uniform(*SNR_DB[name])
+    """One to five calls of a type, or a chorus; the first begins in the window, others perhaps 0.5 s before."""
+    chorus = name == "whistle" and rng.random() < CHORUS_SHARE
+    count = int(rng.integers(6, 16)) if chorus else min(int(rng.geometric(0.5)), 5)
+    low, high = SNR_DB[name]
+    level = low + (high - low) * rng.beta(1.5, 1.2)
     return [
         Planned(
             position=int(rng.uniform(-0.5 * rate if n else 0, samples - 0.1 * rate)),
             seed=int(rng.integers(2**62)),
             kind=name,
-            snr_db=float(np.clip(level + (rng.normal(0, 4) if n else 0), *SNR_DB[name])),
+            snr_db=float(np.clip(level + (rng.normal(-2, 5) if n else 0), low, high)),
         )
         for n in range(count)
     ]
 
 
 def _holds(window: Rendered, wished: frozenset[CallTypeName], *, sample_rate_hz: int) -> bool:
-    """Whether exactly the wished call types sound, each long enough inside the window."""
-    inside = dict.fromkeys(CALL_TYPES, 0)
-    for call in window.calls:
-        seen = min(call.offset_sample, window.samples.size) - max(call.onset_sample, 0)
-        inside[call.call_type] = max(inside[call.call_type], seen)
-    enough = all(inside[name] >= _NEEDED[name] * sample_rate_hz for name in wished)
-    return enough and set(window.stems) == set(wished)
+    """Whether exactly the wished call types sound, each with one call that lies in the window for the most part."""
+    inside = {c.call_type for c in window.calls if _mostly_inside(c, window.samples.size, sample_rate_hz)}
+    return inside == set(window.stems) == set(wished)
+
+
+def _mostly_inside(call: SimulatedCall, samples: int, sample_rate_hz: int) -> bool:
+    """Whether 60 % of the call, or half a second of it, are in the window."""
+    seen = min(call.offset_sample, samples) - max(call.onset_sample, 0)
+    return seen >= min(0.6 * (call.offset_sample - call.onset_sample), 0.5 * sample_rate_hz)

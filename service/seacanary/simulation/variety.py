@@ -81,7 +81,7 @@ def random_ship(rng: np.random.Generator, *, part: Part) -> Ship:
         source_db=rng.uniform(125, 170),
         slope_db=rng.uniform(20, 28) if test else rng.uniform(12, 24),
         speed_m_s=rng.uniform(14, 25) if test else rng.uniform(1, 16),
-        closest_m=_log_uniform(rng, 20, 5000),
+        closest_m=_log_uniform(rng, 30, 5000),
         closest_s=rng.uniform(-60, 60),
         shaft_hz=rng.uniform(8, 40) if test else _log_uniform(rng, 0.8, 30),
         blades=int(rng.integers(2, 4)) if test else int(rng.integers(3, 8)),
@@ -99,7 +99,7 @@ def random_negatives(rng: np.random.Generator, *, without: frozenset[str] = froz
     kinds = [kind for kind in NEGATIVE_WEIGHTS if kind not in without]
     weights = np.array([NEGATIVE_WEIGHTS[kind] for kind in kinds])
     chosen = rng.choice(kinds, int(rng.integers(1, 3)), replace=False, p=weights / weights.sum())
-    return tuple(HardNegative(kind=str(kind), per_min=_log_uniform(rng, 5, 90), snr_db=(3, 38)) for kind in chosen)
+    return tuple(HardNegative(kind=str(kind), per_min=_log_uniform(rng, 2, 40), snr_db=(3, 38)) for kind in chosen)
 
 
 def random_recorder(rng: np.random.Generator, *, part: Part, least_hz: float) -> Recorder:
@@ -108,7 +108,7 @@ def random_recorder(rng: np.random.Generator, *, part: Part, least_hz: float) ->
     limited = least_hz < 150e3 and rng.random() < 0.45
     lines = tuple(
         ElectricalLine(hz=_log_uniform(rng, 60, 180e3), dbfs=rng.uniform(-110, -55), harmonics=int(rng.integers(0, 8)))
-        for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.2 else 0)
+        for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.08 else 0)
     )
     return Recorder(
         full_scale_db=rng.uniform(150, 190),

@@ -98,14 +98,17 @@ def _drawn_band(rng: np.random.Generator, *, shape: Shape) -> tuple[float, float
 
 def partials(rng: np.random.Generator, contour: NDArray[np.float64], *, sample_rate_hz: int) -> FloatArray:
     """Fundamental and 0-4 harmonics along a contour (hertz [n]), float32 [n]."""
-    phase = np.cumsum(contour) * (2 * np.pi / sample_rate_hz)
+    phase = np.mod(np.cumsum(contour) * (2 * np.pi / sample_rate_hz), 2 * np.pi).astype(np.float32)
+    turning = np.exp(np.complex64(1j) * phase)
     highest_hz = min(HIGHEST_HZ, 0.45 * sample_rate_hz)
     falling_db = rng.uniform(6, 20)
     out = np.zeros(contour.size, np.float32)
+    partial = np.ones(contour.size, np.complex64)
     for number in range(1, 2 + int(rng.integers(0, 5))):
+        partial *= turning  # the n-th power of exp(i phase) is the n-th partial
+        gain = 10 ** (-(falling_db * (number - 1) + rng.normal(0, 3) * (number > 1)) / 20)
         if number * contour.max() < highest_hz:
-            gain = 10 ** (-(falling_db * (number - 1) + rng.normal(0, 3) * (number > 1)) / 20)
-            out += np.float32(gain) * np.sin(np.mod(number * phase, 2 * np.pi).astype(np.float32))
+            out += np.float32(gain) * partial.imag
     return out
 
 
