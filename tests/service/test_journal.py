@@ -2,48 +2,16 @@
 
 import asyncio
 import sqlite3
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_samples import event
 from seacanary.errors import JournalError
-from seacanary.events import PresenceEvent, event_id
 from seacanary.journal import Journal
 from seacanary.journal_store import SCHEMA_VERSION, JournalStore
-
-EPOCH = datetime(2026, 5, 1, tzinfo=UTC)
-
-
-def event(onset_sample: int) -> PresenceEvent:
-    return PresenceEvent(
-        id=event_id(
-            "station",
-            "north",
-            epoch=EPOCH,
-            species="beluga",
-            onset_sample=onset_sample,
-            kind="started",
-            revision=0,
-        ),
-        kind="started",
-        station="station",
-        hydrophone="north",
-        species="beluga",
-        call_types=("whistle",),
-        epoch=EPOCH,
-        sample_rate_hz=384_000,
-        onset_sample=onset_sample,
-        onset=EPOCH + timedelta(seconds=onset_sample / 384_000),
-        peak_probability=0.9,
-        mean_probability=0.8,
-        windows_seen=2,
-        windows_positive=2,
-        coverage=1.0,
-        model_id="m1",
-    )
 
 
 async def test_entries_come_back_as_they_went_in(tmp_path: Path) -> None:

@@ -1,0 +1,182 @@
+"""Delivery: the cursor follows acknowledgements, whatever the far side does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from event_samples import event
+from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable
+from seacanary.events import JournalEntry
+from seacanary.journal import Journal
+from seacanary.publishers import Publisher, Rechecked
+from seacanary.publishers.delivery import Delivery, DeliveryPolicy, DeliveryStatus
+
+QUICK = DeliveryPolicy(batch=3, timeout_s=0.2, first_wait_s=0.001, longest_wait_s=0.01, recheck_s=0.05)
+
+
+class FarSide:
+    """Remembers what it is given; `before` may raise or wait first."""
+
+    def __init__(self, before: Callable[[Sequence[JournalEntry]], None] = lambda entries: None) -> None:
+        self.name, self.before = "far", before
+        self.received: list[int] = []
+
+    async def publish(self, entries: Sequence[JournalEntry]) -> None:
+        self.before(entries)
+        self.received += [entry.sequence for entry in entries]
+
+    async def aclose(self) -> None:
+        return
+
+
+class ForgetfulFarSide(FarSide):
+    """May be asked whether it still has what it acknowledged."""
+
+    async def recheck(self, delivered: JournalEntry) -> None:
+        if delivered.sequence not in self.received:
+            raise DeliveryLost("gone", held_until=max(self.received, default=0), keeps=4)
+
+
+@asynccontextmanager
+async def delivering(
+    journal: Journal, far_side: Publisher, on_change: Callable[[DeliveryStatus], None] = lambda status: None
+) -> AsyncIterator[Delivery]:
+    delivery = Delivery(journal, far_side, policy=QUICK, on_change=on_change)
+    running = asyncio.create_task(delivery.run())
+    try:
+        async with asyncio.timeout(10):
+            yield delivery
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def refill() -> tuple[asyncio.Event, Callable[[DeliveryStatus], None]]:
+    """An event that is set once delivery has gone back, and what sets it."""
+    went_back = asyncio.Event()
+    return went_back, lambda status: went_back.set() if status.refills else None
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    async with await Journal.open(tmp_path / "journal.db", now=lambda: 1000.0) as opened:
+        yield opened
+
+
+async def test_events_arrive_once_and_in_order_old_and_new(journal: Journal) -> None:
+    await journal.append([event(n) for n in range(1, 8)])
+    async with delivering(journal, far_side := FarSide()) as delivery:
+        assert await delivery.drain(5)
+        await journal.append([event(8)])
+        assert await delivery.drain(5)
+    assert far_side.received == list(range(1, 9))
+    assert await journal.cursor("far") == 8
+    assert (delivery.status.waiting, delivery.status.lag_s(2000.0)) == (0, 0.0)
+
+
+async def test_delivery_goes_on_where_it_stopped(journal: Journal) -> None:
+    await journal.append([event(1), event(2)])
+    async with delivering(journal, FarSide()) as delivery:
+        await delivery.drain(5)
+    await journal.append([event(3)])
+    async with delivering(journal, far_side := FarSide()) as delivery:
+        await delivery.drain(5)
+    assert far_side.received == [3]
+
+
+async def test_an_outage_is_waited_out_and_shows_as_lag(journal: Journal) -> None:
+    failures = 3
+
+    def unwell(_: Sequence[JournalEntry]) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise DeliveryRetryable("connection refused")
+
+    seen: list[DeliveryStatus] = []
+    await journal.append([event(1), event(2)])
+    async with delivering(journal, far_side := FarSide(unwell), seen.append) as delivery:
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 2]
+    assert delivery.status.failures == 3
+    assert delivery.status.trouble is None
+    worst = max(seen, key=lambda status: status.failures)
+    assert any(s.trouble == "connection refused" and s.waiting == 2 for s in seen)
+    assert worst.lag_s(1060.0) == 60.0
+
+
+async def test_the_cursor_does_not_move_before_the_acknowledgement(journal: Journal) -> None:
+    def never(_: Sequence[JournalEntry]) -> None:
+        raise DeliveryRetryable("down")
+
+    await journal.append([event(1)])
+    async with delivering(journal, FarSide(never)) as delivery:
+        assert not await delivery.drain(0.1)
+    assert await journal.cursor("far") == 0
+
+
+async def test_a_far_side_that_does_not_answer_is_tried_again(journal: Journal) -> None:
+    class Silent(FarSide):
+        async def publish(self, entries: Sequence[JournalEntry]) -> None:
+            if not delivery.status.failures:
+                await asyncio.sleep(60)
+            await super().publish(entries)
+
+    await journal.append([event(1)])
+    async with delivering(journal, far_side := Silent()) as delivery:
+        assert await delivery.drain(5)
+    assert far_side.received == [1]
+    assert delivery.status.failures == 1
+
+
+async def test_one_refused_event_is_put_aside_and_the_others_arrive(journal: Journal) -> None:
+    def picky(entries: Sequence[JournalEntry]) -> None:
+        if any(entry.sequence == 2 for entry in entries):
+            raise DeliveryRejected("413 too large")
+
+    written = await journal.append([event(n) for n in range(1, 6)])
+    async with delivering(journal, far_side := FarSide(picky)) as delivery:
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 3, 4, 5]
+    assert await journal.dead_letters("far") == [(written[1], "413 too large")]
+    assert delivery.status.dead_letters == 1
+
+
+async def test_a_far_side_found_empty_while_idle_is_refilled_with_what_it_keeps(journal: Journal) -> None:
+    await journal.append([event(n) for n in range(1, 8)])
+    far_side = ForgetfulFarSide()
+    assert isinstance(far_side, Rechecked)
+    went_back, note = refill()
+    async with delivering(journal, far_side, note) as delivery:
+        assert await delivery.drain(5)
+        far_side.received.clear()
+        await went_back.wait()
+        assert await delivery.drain(5)
+    assert far_side.received == [4, 5, 6, 7]
+
+
+async def test_a_loss_noticed_on_publishing_goes_back_to_what_is_held(journal: Journal) -> None:
+    def lost_once(entries: Sequence[JournalEntry]) -> None:
+        if entries[0].sequence == 4 and not delivery.status.refills:
+            del far_side.received[1:]
+            raise DeliveryLost("gone", held_until=1, keeps=None)
+
+    await journal.append([event(n) for n in range(1, 6)])
+    far_side = FarSide(lost_once)
+    went_back, note = refill()
+    async with delivering(journal, far_side, note) as delivery:
+        await went_back.wait()
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 2, 3, 4, 5]
+
+
+async def test_nothing_asks_a_far_side_that_cannot_be_asked(journal: Journal) -> None:
+    assert not isinstance(FarSide(), Rechecked)
+    async with delivering(journal, FarSide()) as delivery:
+        await asyncio.sleep(0.12)  # past two rechecks
+        await journal.append([event(1)])
+        assert await delivery.drain(5)
