@@ -37,7 +37,12 @@ static snd_pcm_sframes_t frames_in(const hydro_t *h, long long ns) {
     return (snd_pcm_sframes_t)((__int128)ns * h->rate / 1000000000LL);
 }
 
-static int unplugged(const hydro_t *h) { return access(h->path, R_OK) != 0; }
+/* As a USB device that is pulled out: its state says so, polling it gives an error at once. */
+static int unplugged(hydro_t *h) {
+    if (access(h->path, R_OK) == 0) return 0;
+    h->io.state = SND_PCM_STATE_DISCONNECTED;
+    return 1;
+}
 
 static int set_timer(hydro_t *h, long long ns) {
     struct itimerspec every = {{ns / 1000000000LL, ns % 1000000000LL}, {ns / 1000000000LL, ns % 1000000000LL}};
@@ -64,7 +69,7 @@ static int hydro_prepare(snd_pcm_ioplug_t *io) {
 static snd_pcm_sframes_t hydro_pointer(snd_pcm_ioplug_t *io) {
     hydro_t *h = io->private_data;
     snd_pcm_sframes_t heard = h->started ? frames_in(h, now_ns() - h->started) : 0;
-    if (unplugged(h)) return -ENODEV;
+    if (unplugged(h)) return io->hw_ptr % io->buffer_size;
     if (heard - (snd_pcm_sframes_t)io->appl_ptr >= (snd_pcm_sframes_t)io->buffer_size) return -EPIPE;
     return heard % io->buffer_size;
 }
@@ -76,6 +81,7 @@ static snd_pcm_sframes_t hydro_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chan
     snd_pcm_sframes_t left = h->file_frames - from, frames = left < (snd_pcm_sframes_t)size ? left : (long)size;
     char *to = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
     ssize_t bytes = frames * h->frame_bytes;
+    if (unplugged(h)) return -ENODEV;
     if (pread(h->file, to, bytes, from * h->frame_bytes) != bytes) return -EIO;
     h->moved += frames;
     return frames;
@@ -83,9 +89,10 @@ static snd_pcm_sframes_t hydro_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chan
 
 static int hydro_revents(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned int count, unsigned short *revents) {
     unsigned long long ticks;
-    if (count && fds[0].revents && read(fds[0].fd, &ticks, sizeof ticks) < 0 && errno != EAGAIN) return -errno;
     *revents = count ? fds[0].revents : 0;
-    return io->state == SND_PCM_STATE_DISCONNECTED ? -ENODEV : 0;
+    if (unplugged(io->private_data)) *revents = POLLERR; /* and leave the timer readable */
+    else if (*revents && read(fds[0].fd, &ticks, sizeof ticks) < 0 && errno != EAGAIN) return -errno;
+    return 0;
 }
 
 static int hydro_close(snd_pcm_ioplug_t *io) {

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from seacanary.errors import SourceLost, SourceUnusable
 
 COMMON_RATES_HZ = (44_100, 48_000, 96_000, 128_000, 192_000, 250_000, 256_000, 288_000, 352_800, 384_000)
+STOP_TIMEOUT_S = 5.0  # a healthy stream stops within one host period
 
 # paInvalidChannelCount, paInvalidSampleRate, paSampleFormatNotSupported: what the device will never do
 _NEVER = frozenset({-9998, -9997, -9994})
@@ -102,20 +103,32 @@ class OpenInput:
         )
         self._stream.start()
 
-    def end(self, why: str) -> None:
+    def end(self, why: str) -> bool:
         """Say why, stop and release the device; blocks for about one host period.
 
         PortAudio's ALSA thread never notices that its device is gone: it spins, and to stop
         it properly would wait forever. Aborting cancels the thread wherever it is, which is
         safe there, but not while it waits for Python. So the callback is what ends a healthy
-        stream, and only one that calls back no more is aborted.
+        stream, and only one that calls back no more is aborted. A device that goes in the
+        middle of an overrun makes the thread deaf even to that.
+
+        Returns:
+            False if PortAudio hangs in it.
         """
         self.wanted.ended(why)
         self._closing.set()
-        if self._finished.wait(self.wanted.latency_s + 1):
-            self._stream.stop()
-        else:
-            self._stream.abort()
+        healthy = self._finished.wait(self.wanted.latency_s + 1)
+        stopper = threading.Thread(target=self._stop if healthy else self._abort, daemon=True)
+        stopper.start()
+        stopper.join(STOP_TIMEOUT_S)
+        return not stopper.is_alive()
+
+    def _stop(self) -> None:
+        self._stream.stop()
+        self._stream.close()
+
+    def _abort(self) -> None:
+        self._stream.abort()
         self._stream.close()
 
     def _take(self, data: Any, frames: int, time_info: Any, flags: Any) -> None:
@@ -218,6 +231,7 @@ class PortAudio:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[OpenInput] = []
+        self._hanging = ""
 
     def open(self, wanted: Wanted) -> OpenInput:
         """Find the device by name and start capturing; blocks for some 0.1 s.
@@ -227,6 +241,8 @@ class PortAudio:
             SourceUnusable: its name is ambiguous, or it cannot do what is wanted.
         """
         with self._lock:
+            if self._hanging:
+                raise SourceUnusable(self._hanging)
             if not self._open:
                 _initialise_again()
             try:
@@ -256,7 +272,9 @@ class PortAudio:
 
     def _end(self, opened: OpenInput, why: str) -> None:
         self._open.remove(opened)
-        opened.end(why)
+        if not opened.end(why):
+            device = opened.wanted.device
+            self._hanging = f"PortAudio hangs since '{device}' went away; only starting the program anew helps"
 
 
 # The one global of the project: PortAudio itself is one per process.
