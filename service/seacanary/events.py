@@ -117,5 +117,8 @@ class JournalEntry:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the CloudEvents form, as published in docs/."""
-    return CloudEvent.model_json_schema()
+    """JSON Schema of the CloudEvents form as it is sent, published as docs/events.schema.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **CloudEvent.model_json_schema(mode="serialization"),
+    }
