@@ -1,9 +1,8 @@
 """The station's configuration: composed of each stage's section, read once."""
 
-import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seacanary.batching import BatchingSection
+from seacanary.config_faults import faults_of
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
 from seacanary.errors import ConfigError
@@ -125,7 +125,7 @@ def parse_config(tree: Mapping[str, object], *, where: str) -> StationConfig:
     try:
         return StationConfig.model_validate(tree)
     except ValidationError as exc:
-        faults = [_describe(fault, tree) for fault in exc.errors(include_url=False)]
+        faults = faults_of(exc, StationConfig)
         raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults)) from exc
 
 
@@ -149,78 +149,3 @@ def _substitute(value: Any, variables: Mapping[str, str], *, where: tuple[str, .
     if missing:
         raise ConfigError(f"{'.'.join(where)}: environment variable {missing[0]} is not set; got {value!r}")
     return _VARIABLE.sub(lambda match: variables[match.group(1)], value)
-
-
-def _describe(fault: Any, tree: object) -> str:  # pydantic's ErrorDetails
-    path = _readable_path(fault["loc"], tree)
-    name = ".".join(path) or "(top level)"
-    if fault["type"] == "missing":
-        return f"{name}: missing; it is required"
-    if fault["type"] == "extra_forbidden":
-        return f"{name}: unknown field, got {_shown(path, fault['input'])}{_suggest(path, tree)}"
-    return f"{name}: got {_shown(path, fault['input'])}: {fault['msg']}"
-
-
-def _readable_path(location: Sequence[int | str], tree: object) -> list[str]:
-    """The path as written in the file: without the union tags pydantic puts in."""
-    path: list[str] = []
-    here = tree
-    for step in location:
-        if isinstance(here, Mapping) and here.get("kind") == step and step not in here:
-            continue
-        path.append(str(step))
-        if isinstance(here, Mapping):
-            here = here.get(step)
-        elif isinstance(here, Sequence) and isinstance(step, int) and step < len(here):
-            here = here[step]
-        else:
-            here = None
-    return path
-
-
-def _shown(path: Sequence[str], value: object) -> str:
-    if path and any(word in path[-1] for word in ("password", "secret", "token", "url")):
-        return "(not shown)"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _suggest(path: Sequence[str], tree: object) -> str:
-    known = _known_fields(path[:-1], tree)
-    close = difflib.get_close_matches(path[-1], known, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known fields are {', '.join(known)}" if known else ""
-
-
-def _known_fields(path: Sequence[str], tree: object) -> list[str]:
-    """Field names allowed at a path, found by asking the schema what forbids there."""
-    model: Any = StationConfig
-    here: Any = tree
-    for step in path:
-        annotation = (
-            model.model_fields[step].annotation
-            if hasattr(model, "model_fields") and step in model.model_fields
-            else model
-        )
-        here = here[int(step)] if step.isdigit() else here.get(step)
-        model = _section_for(annotation, here)
-        if model is None:
-            return []
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
-
-
-def _section_for(annotation: Any, value: Any) -> Any:
-    """The section class that a value of this annotation would be read as; None if unknown."""
-    arguments = getattr(annotation, "__args__", ())
-    candidates = [a for a in (annotation, *arguments) if hasattr(a, "model_fields")]
-    for argument in arguments:
-        candidates += [a for a in getattr(argument, "__args__", ()) if hasattr(a, "model_fields")]
-    if isinstance(value, list):
-        return annotation
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    for candidate in candidates:
-        field = candidate.model_fields.get("kind")
-        if kind is None or field is None or field.default == kind:
-            return candidate
-    return None
