@@ -1,0 +1,190 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from typer.testing import CliRunner, Result
+
+from fakes import write_tiny_model
+from seacanary.cli import app
+
+RATE_HZ = 8000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def recording(path: Path, *, loud_s: tuple[float, float] | None, seconds: float = 4.0, rate: int = RATE_HZ) -> Path:
+    pcm = np.random.default_rng(1).normal(0, 0.01, round(seconds * rate))
+    if loud_s:
+        pcm[round(loud_s[0] * rate) : round(loud_s[1] * rate)] = 0.9
+    soundfile.write(path, pcm, rate, subtype="PCM_16")
+    return path
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def of_type(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [o for o in objects if o["type"] == kind]
+
+
+def test_analyze_reports_calls_presences_and_a_balanced_ledger(model: Path, tmp_path: Path) -> None:
+    path = recording(tmp_path / "20260501_120000.wav", loud_s=(1.0, 2.0))
+    result = call("analyze", path, "--model", model, "--windows")
+    assert result.exit_code == 0
+    objects = lines(result)
+    (beluga,) = [o for o in of_type(objects, "detection") if o["species"] == "beluga"]
+    assert beluga["onset_s"] == pytest.approx(1.0, abs=0.01)
+    assert beluga["offset_s"] == pytest.approx(2.0, abs=0.01)
+    assert beluga["onset"].startswith("2026-05-01T12:00:01")
+    assert beluga["call_types"] == ["whistle"]
+    assert beluga["band_hz"] == [0, 2000]
+    assert {o["type"] for o in objects} == {"window", "detection", "started", "ended", "summary"}
+    window = of_type(objects, "window")[0]
+    assert set(window["probability"]) == {"whistle", "porpoise_click"}
+    assert window["end_s"] - window["start_s"] == pytest.approx(0.128)
+    summary = objects[-1]
+    assert summary["type"] == "summary"
+    ledger = summary["files"][0]["ledger"]["20260501_120000"]
+    assert ledger["balanced"]
+    assert ledger["analysed"] == ledger["elapsed"] == 4 * RATE_HZ
+
+
+def test_a_silent_file_gives_no_findings_and_exit_code_0(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
+    result = call("analyze", tmp_path / "silent.wav", "--model", model)
+    assert result.exit_code == 0
+    assert [o["type"] for o in lines(result)] == ["summary"]
+
+
+def test_a_rate_that_cannot_carry_a_call_type_is_said_so(model: Path, tmp_path: Path) -> None:
+    path = recording(tmp_path / "low.wav", loud_s=(1.0, 2.0), rate=4000)
+    objects = lines(call("analyze", path, "--model", model, "--windows"))
+    assert {o["species"] for o in of_type(objects, "detection")} == {"beluga"}
+    assert all(o["unobserved"] == ["porpoise_click"] for o in of_type(objects, "window"))
+    assert objects[-1]["files"][0]["unobserved_call_types"] == ["porpoise_click"]
+
+
+def test_one_bad_file_is_reported_and_the_others_analysed(model: Path, tmp_path: Path) -> None:
+    good = recording(tmp_path / "good.wav", loud_s=(1.0, 2.0))
+    (tmp_path / "bad.wav").write_text("this is no sound")
+    result = call("analyze", tmp_path / "bad.wav", good, "--model", model)
+    assert result.exit_code == 1
+    objects = lines(result)
+    assert "bad.wav" in of_type(objects, "error")[0]["message"]
+    assert of_type(objects, "detection")
+    assert "bad.wav" in result.stderr
+    assert call("analyze", tmp_path / "bad.wav", "--model", model).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "beginning"), [("csv", "type,file,hydrophone"), ("raven", "Selection\tView\tChannel")]
+)
+def test_tables_are_written_to_a_file(model: Path, tmp_path: Path, form: str, beginning: str) -> None:
+    path = recording(tmp_path / "call.wav", loud_s=(1.0, 2.0))
+    table = tmp_path / "out.txt"
+    assert call("analyze", path, "--model", model, "--format", form, "--out", table).exit_code == 0
+    written = table.read_text().splitlines()
+    assert written[0].startswith(beginning)
+    assert any("beluga" in line for line in written[1:])
+
+
+def config(tmp_path: Path, model: Path, **changes: object) -> Path:
+    recording(tmp_path / "20260501_120000.wav", loud_s=(1.0, 2.0))
+    tree = {
+        "station": {"name": "test"},
+        "model": {"path": str(model)},
+        "sources": [{"kind": "files", "path": str(tmp_path / "20260501_120000.wav"), "name": "h1"}],
+        "presence": {"rule": {"hold_s": 0.5}},
+        "journal": {"path": str(tmp_path / "journal.db")},
+        "publishers": [{"kind": "jsonl", "path": str(tmp_path / "events.jsonl")}],
+        "metrics": {"port": 0},
+        **changes,
+    }
+    path = tmp_path / "station.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_run_journals_publishes_and_closes_with_a_summary(model: Path, tmp_path: Path) -> None:
+    result = call("run", config(tmp_path, model), "--json")
+    assert result.exit_code == 0
+    objects = lines(result)
+    assert [o["type"] for o in objects if o.get("species") == "beluga"] == ["started", "ended"]
+    assert objects[-1]["type"] == "summary"
+    assert objects[-1]["balanced"]
+    assert objects[-1]["unsent"] == {"jsonl": 0}
+    published = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [p["id"] for p in published] == [o["id"] for o in objects[:-1]]
+    assert all(p["specversion"] == "1.0" for p in published)
+
+
+def test_live_and_offline_find_the_same_presences(model: Path, tmp_path: Path) -> None:
+    live = lines(call("run", config(tmp_path, model, presence={}), "--json"))[:-1]
+    offline = lines(call("analyze", tmp_path / "20260501_120000.wav", "--model", model))
+
+    def key(o: dict[str, Any]) -> tuple[object, ...]:
+        return (o["type"], o["species"], o["onset"], o["offset"], o["reason"])
+
+    assert [key(o) for o in live] == [key(o) for o in offline if o["type"] in ("started", "updated", "ended")]
+
+
+def test_a_second_run_over_a_finished_file_tells_nothing_twice(model: Path, tmp_path: Path) -> None:
+    path = config(tmp_path, model)
+    assert len(lines(call("run", path, "--json"))) > 1
+    again = lines(call("run", path, "--json"))
+    assert [o["type"] for o in again] == ["summary"]
+
+
+def test_check_says_what_a_station_would_do(model: Path, tmp_path: Path) -> None:
+    result = call("check", config(tmp_path, model), "--json")
+    assert json.loads(result.stdout)["hydrophones"] == ["h1"]
+    assert json.loads(result.stdout)["provider"] == "CPUExecutionProvider"
+
+
+def test_a_bad_config_or_model_exits_with_2_and_a_message(model: Path, tmp_path: Path) -> None:
+    bad = call("run", config(tmp_path, model, metrics={"port": -3}))
+    assert bad.exit_code == 2
+    assert "metrics.port: got -3" in bad.stderr
+    missing = call("run", config(tmp_path, tmp_path / "nowhere"))
+    assert missing.exit_code == 2
+    assert "no such model file" in missing.stderr
+    absent = call("run", config(tmp_path, model, sources=[{"kind": "files", "path": str(tmp_path / "gone.wav")}]))
+    assert absent.exit_code == 2
+    assert "gone.wav" in absent.stderr
+
+
+def test_events_tail_shows_the_journal_and_replay_rewinds_a_publisher(model: Path, tmp_path: Path) -> None:
+    path = config(tmp_path, model)
+    events = lines(call("run", path, "--json"))[:-1]
+    shown = lines(call("events", "tail", path, "-n", 2, "--json"))
+    assert [o["id"] for o in shown] == [o["id"] for o in events[-2:]]
+    assert f"{len(events)} events" in call("events", "replay", path, "jsonl").stdout
+    assert call("events", "replay", path, "kafka").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["config", "events", "contract"])
+def test_schemas_are_json_schemas_and_the_published_ones_are_current(name: str) -> None:
+    printed = call("schema", name).stdout
+    assert json.loads(printed)["$defs"]
+    published = Path(__file__).parents[2] / "docs" / f"{name}.schema.json"
+    assert published.read_text() == printed, "run `make docs`"
+
+
+def test_help_teaches_and_version_is_told() -> None:
+    assert "seacanary demo" in call("--help").stdout
+    assert json.loads(call("version", "--json").stdout)["seacanary"]
+    for command in ("run", "demo", "analyze", "devices", "check", "schema", "bench"):
+        text = call(command, "--help").stdout
+        assert "Exit codes" in text or command == "devices"
