@@ -22,9 +22,14 @@ _GAP_MAX_S = 60  # a longer jump of the time stamps is a restarted clock, not a 
 _BAD_PACKETS_MAX = 200  # in a row
 _SDP_PROTOCOLS = "file,crypto,data,rtp,udp,tcp"
 
+# PyAV's wheels come without SRT and RIST; FFmpeg as distributions ship it has them.
+_RELAY = (
+    "build PyAV against the system's FFmpeg (pip install --no-binary av av), "
+    "or relay it into a tcp source: ffmpeg -i URL -f s16le tcp://HOST:PORT"
+)
+
 # What no reopening cures: FFmpeg lacks the part, or the URL names nothing.
 _HOPELESS = (
-    av.error.ProtocolNotFoundError,
     av.error.DemuxerNotFoundError,
     av.error.DecoderNotFoundError,
     av.error.OptionNotFoundError,
@@ -177,6 +182,8 @@ class OpenUrl:
         options = {"protocol_whitelist": _SDP_PROTOCOLS} if section.url.endswith(".sdp") else {}
         try:
             return av.open(section.url, options=options | section.options, timeout=(section.open_s, section.read_s))
+        except av.error.ProtocolNotFoundError as exc:
+            raise SourceUnusable(f"{section.url}: the FFmpeg inside PyAV has no such protocol; {_RELAY}") from exc
         except _HOPELESS as exc:
             raise SourceUnusable(f"{section.url}: FFmpeg cannot open it: {exc.strerror}") from exc
         except av.error.ExitError as exc:

@@ -14,6 +14,21 @@ _READ_BYTES = 1 << 16
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+class WholeFrames:
+    """Carries the piece of a frame at the end of one read over to the next."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._frame_bytes = frame_bytes
+        self._partial = b""
+
+    def take(self, raw: bytes) -> memoryview:
+        """The whole frames of what has been received so far and not yet taken."""
+        received = self._partial + raw
+        whole = len(received) - len(received) % self._frame_bytes
+        self._partial = received[whole:]
+        return memoryview(received)[:whole]
+
+
 class TcpSource:
     """One connection's samples; its end is a loss, for a hydrophone has no end."""
 
@@ -33,12 +48,9 @@ class TcpSource:
             section.hydrophones, sample_rate_hz=section.sample_rate_hz, block_samples=section.block_samples
         )
         reader, self._writer = await self._connection()
-        partial = b""
+        frames = WholeFrames(section.frame_bytes)
         while raw := await self._read(reader):
-            received = partial + raw
-            whole = len(received) - len(received) % section.frame_bytes
-            partial = received[whole:]
-            samples = decode_pcm(memoryview(received)[:whole], section.encoding, len(section.hydrophones))
+            samples = decode_pcm(frames.take(raw), section.encoding, len(section.hydrophones))
             for block in gathered.push(samples, self._clock()):
                 yield block
         for block in gathered.flush():
