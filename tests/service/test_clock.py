@@ -196,6 +196,17 @@ def test_a_step_too_small_to_follow_and_the_ntp_error_are_in_the_error_bound() -
     assert steady.error_bound_s(0.25) == pytest.approx(bound_s + 0.25)
 
 
+def test_the_error_bound_grows_with_what_jitter_leaves_open() -> None:
+    bounds_s = []
+    for jitter_s in (0.001, 0.1):
+        clock = StreamClock(EPOCH, RATE_HZ)
+        for end, arrival in Device(jitter_s=jitter_s).arrivals(1_200):
+            clock.observe(end, arrival)
+        bounds_s.append(clock.error_bound_s() or 0.0)
+    # The earliest of ten arrivals a second scatters by some per cent of the jitter.
+    assert 0 < 10 * bounds_s[0] < bounds_s[1] < 0.02
+
+
 def test_counts_gone_wrong_are_not_taken_for_the_crystal() -> None:
     clock = StreamClock(EPOCH, RATE_HZ)
     for end, arrival in Device(drift_ppm=20_000).arrivals(120):
