@@ -62,3 +62,13 @@ def test_parts_have_other_recorders_and_ships() -> None:
     assert min(ship.blades for s in train for ship in s.ships) >= 3
     assert max(ship.blades for s in test for ship in s.ships) <= 3
     assert not {s.seed for s in train} & {s.seed for s in test}
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_windows_are_neither_saturated_nor_silent(part: str) -> None:
+    for seed in range(100, 115):
+        window = training_window(seed, part=part, call_types=())
+        if {"clipping", "dropout"} & set(window.negatives):
+            continue
+        assert np.mean(np.abs(window.samples) > 0.59) < 0.01
+        assert np.unique(window.samples[:10_000]).size > 2

@@ -6,6 +6,7 @@ from seacanary.simulation.negatives import NEGATIVES
 from seacanary.simulation.propagation import Path, absorption_db_per_km, random_path
 from seacanary.simulation.recorder import ElectricalLine, Recorder
 from seacanary.simulation.scene import CallBouts, HardNegative, Scene
+from seacanary.simulation.schedule import Planned
 from seacanary.simulation.ships import Ship
 from seacanary.simulation.sounds import CALL_TYPES, SPECIES, Piece, Rendered, SimulatedCall, Sound
 from seacanary.simulation.soundscape import Soundscape
@@ -24,6 +25,7 @@ __all__ = [
     "Part",
     "Path",
     "Piece",
+    "Planned",
     "Recorder",
     "Rendered",
     "Scene",

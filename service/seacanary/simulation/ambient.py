@@ -15,8 +15,8 @@ class Ambient(BaseModel):
     wind_m_s: float = Field(5.0, ge=0, le=35, description="wind speed, metres per second")
     rain_mm_h: float = Field(0.0, ge=0, le=150, description="rain rate, millimetres per hour; 0: dry")
     traffic: float = Field(0.4, ge=0, le=1, description="distant shipping, 0 (none) to 1 (busy)")
-    flow_db: float = Field(60.0, ge=0, le=190, description="flow noise at 10 Hz, dB re 1 µPa²/Hz")
-    flow_slope_db: float = Field(40.0, ge=10, le=80, description="its fall, dB per decade")
+    flow_db: float = Field(60.0, ge=0, le=190, description="flow noise up to 10 Hz, dB re 1 µPa²/Hz")
+    flow_slope_db: float = Field(40.0, ge=10, le=80, description="its fall above, dB per decade")
     melt_db: float = Field(0.0, ge=0, le=110, description="melting ice near 2 kHz, dB re 1 µPa²/Hz; 0: none")
     ice_cracks_per_min: float = Field(0.0, ge=0, le=600, description="cracks of ice per minute")
     thermal_db: float = Field(0.0, ge=-20, le=40, description="thermal noise over its theory, dB")
@@ -34,7 +34,7 @@ def ambient_density(ambient: Ambient, frequency_hz: Array) -> Array:
     log_khz = np.log10(khz)
     parts = [
         17 - 30 * log_khz,
-        ambient.flow_db - ambient.flow_slope_db * (log_khz + 2),
+        ambient.flow_db - ambient.flow_slope_db * np.maximum(log_khz + 2, 0),
         40 + 20 * (ambient.traffic - 0.5) + 26 * log_khz - 60 * np.log10(khz + 0.03),
         50 + 7.5 * np.sqrt(ambient.wind_m_s) + 20 * log_khz - 40 * np.log10(khz + 0.4),
         -15 + ambient.thermal_db + 20 * log_khz,

@@ -8,13 +8,19 @@ from seacanary.simulation.scene import CallBouts, Scene
 from seacanary.simulation.schedule import Planned
 from seacanary.simulation.sounds import CALL_TYPES, CallTypeName, Rendered, SimulatedCall
 from seacanary.simulation.soundscape import Soundscape
-from seacanary.simulation.variety import SNR_DB, Part, random_negatives, random_recorder, random_scene
+from seacanary.simulation.variety import SNR_DB, Part, random_negatives, random_recorder, random_scene, with_sane_gain
 
 EMPTY_SHARE = 0.3
 CHORUS_SHARE = 0.12  # of whistle windows: a whole pod calls at once
 _PART_NUMBER = {"train": 0, "validation": 1, "test": 2}
 _LEAST_HZ: dict[CallTypeName, float] = {"whistle": 8e3, "beluga_click": 60e3, "porpoise_click": 165e3}
 _ATTEMPTS = 50
+# form of the SNR's distribution over its range: faint ones are fewer than with a uniform draw
+_LEVELS: dict[CallTypeName, tuple[float, float]] = {
+    "whistle": (1.5, 1.2),
+    "beluga_click": (2.2, 1.0),
+    "porpoise_click": (2.2, 1.0),
+}
 
 
 def training_window(
@@ -74,7 +80,8 @@ def _known(call_types: Collection[str]) -> frozenset[CallTypeName]:
 def _window_scene(rng: np.random.Generator, *, wished: frozenset[CallTypeName], part: Part) -> Scene:
     recorder = random_recorder(rng, part=part, least_hz=max((_LEAST_HZ[n] for n in wished), default=0.0))
     changed: dict[str, object] = {name: CallBouts(bouts_per_min=0) for name in CALL_TYPES}
-    return random_scene(rng, part=part).model_copy(update=changed | {"negatives": (), "recorder": recorder})
+    scene = random_scene(rng, part=part)
+    return with_sane_gain(scene.model_copy(update=changed | {"negatives": (), "recorder": recorder}))
 
 
 def _negatives(rng: np.random.Generator, *, samples: int, rate: int) -> list[Planned]:
@@ -96,7 +103,7 @@ def _calls(rng: np.random.Generator, name: CallTypeName, *, samples: int, rate: 
     chorus = name == "whistle" and rng.random() < CHORUS_SHARE
     count = int(rng.integers(6, 16)) if chorus else min(int(rng.geometric(0.5)), 5)
     low, high = SNR_DB[name]
-    level = low + (high - low) * rng.beta(1.5, 1.2)
+    level = low + (high - low) * rng.beta(*_LEVELS[name])
     return [
         Planned(
             position=int(rng.uniform(-0.5 * rate if n else 0, samples - 0.1 * rate)),

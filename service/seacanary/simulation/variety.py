@@ -40,17 +40,28 @@ def random_scene(rng: np.random.Generator, *, part: Part) -> Scene:
         part: for which part of the data.
     """
     noisy = rng.random() < NOISY_SHARE
-    return Scene(
+    ambient = random_ambient(rng, part=part, noisy=noisy)
+    ships = tuple(random_ship(rng, part=part) for _ in range(int(rng.integers(1, 3))))
+    scene = Scene(
         seed=int(rng.integers(2**48)) * 3 + ("train", "validation", "test").index(part),
-        ambient=random_ambient(rng, part=part, noisy=noisy),
-        ships=tuple(random_ship(rng, part=part) for _ in range(int(rng.integers(1, 3))))
-        if noisy and rng.random() < 0.6
-        else (),
+        ambient=ambient,
+        ships=ships if noisy and rng.random() < 0.6 else (),
         whistle=_bouts(rng, "whistle"),
         beluga_click=_bouts(rng, "beluga_click"),
         porpoise_click=_bouts(rng, "porpoise_click"),
         negatives=random_negatives(rng),
         recorder=random_recorder(rng, part=part, least_hz=0.0),
+    )
+    return with_sane_gain(scene)
+
+
+def with_sane_gain(scene: Scene) -> Scene:
+    """The scene with full scale at least 25 dB over its flow and ship noise, as whoever set the gain saw to."""
+    ambient_db = scene.ambient.flow_db + 12
+    ships_db = [ship.source_db + 20 - 18 * np.log10(ship.closest_m) for ship in scene.ships]
+    full_scale_db = max(scene.recorder.full_scale_db, max([ambient_db, *ships_db]) + 25)
+    return scene.model_copy(
+        update={"recorder": scene.recorder.model_copy(update={"full_scale_db": float(full_scale_db)})}
     )
 
 
@@ -110,10 +121,12 @@ def random_recorder(rng: np.random.Generator, *, part: Part, least_hz: float) ->
         ElectricalLine(hz=_log_uniform(rng, 60, 180e3), dbfs=rng.uniform(-110, -55), harmonics=int(rng.integers(0, 8)))
         for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.08 else 0)
     )
+    bits = int(rng.choice([14, 20] if test else [12, 16, 16, 16, 24, 32]))
     return Recorder(
         full_scale_db=rng.uniform(150, 190),
-        self_noise_dbfs=rng.uniform(-100, -55),
-        bits=int(rng.choice([14, 20] if test else [12, 16, 16, 16, 24, 32])),
+        # the noise moves the last bit, in any converter worth its bits
+        self_noise_dbfs=max(rng.uniform(-100, -55), -6.02 * (bits - 1) - 4),
+        bits=bits,
         low_pass_hz=_log_uniform(rng, max(least_hz, 4e3), 160e3) if limited else None,
         high_pass_hz=_log_uniform(rng, 1, 1500),
         tilt_db=rng.uniform(-12, -4) if test else rng.uniform(-6, 8),
