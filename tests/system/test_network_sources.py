@@ -322,6 +322,15 @@ async def test_a_live_hls_playlist_is_heard(recording: Path, tmp_path: Path) -> 
 
 
 async def serve_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Speak RTSP until the listener hangs up."""
+    try:
+        with contextlib.suppress(ConnectionError):
+            await speak_rtsp(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def speak_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A camera's worth of RTSP: one L16 stream, interleaved in the RTSP connection."""
     sdp = f"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=h\r\nt=0 0\r\nm=audio 0 RTP/AVP 97\r\na=rtpmap:97 L16/{RATE}/1\r\n"
     answers = {
@@ -342,8 +351,8 @@ async def serve_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         packet = header + sent[480 * n : 480 * n + 480].tobytes()
         if not 60 <= n < 70:  # ten packets never come
             writer.write(struct.pack(">BBH", 0x24, 0, len(packet)) + packet)
+            await writer.drain()
         await asyncio.sleep(0.002)
-    writer.close()
 
 
 async def test_rtsp_is_heard_and_its_loss_is_an_exact_gap() -> None:

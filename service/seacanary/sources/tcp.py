@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from seacanary.audio import AudioBlock, decode_pcm
 from seacanary.errors import SourceLost
@@ -63,6 +64,8 @@ class TcpSource:
             self._server.close()
         if self._writer is not None:
             self._writer.transport.abort()
+            with suppress(OSError):  # how the line broke has been told already
+                await self._writer.wait_closed()
 
     @property
     def _where(self) -> str:

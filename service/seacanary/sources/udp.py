@@ -43,6 +43,7 @@ class UdpSource:
         """Close the socket; safe to call twice."""
         if self._transport is not None:
             self._transport.close()
+            await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     def _gathered(self, datagram: Datagram, gathered: LiveBlocks) -> Iterator[AudioBlock]:
         """Blocks that one datagram completes."""
@@ -117,6 +118,7 @@ class RtpSource:
         """Close the socket; safe to call twice."""
         if self._transport is not None:
             self._transport.close()
+            await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     def _placed(self, stretch: Stretch, arrival: Arrival) -> Iterator[AudioBlock]:
         if stretch.new_epoch:
