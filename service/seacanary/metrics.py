@@ -1,5 +1,7 @@
 """Every Prometheus metric, in one place. Names follow seacanary_<what>_<unit>."""
 
+from wsgiref.simple_server import WSGIServer
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +26,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._server: WSGIServer | None = None
         self._presence_metrics()
         self._ledger_metrics()
         self._inference_metrics()
@@ -40,8 +43,15 @@ class Metrics:
         Raises:
             OSError: the port is in use or the address is not this machine's.
         """
-        server, _ = start_http_server(section.port, addr=section.host, registry=self.registry)
-        return int(server.server_port)
+        self._server, _ = start_http_server(section.port, addr=section.host, registry=self.registry)
+        return int(self._server.server_port)
+
+    def close(self) -> None:
+        """Stop serving, if serve() was called."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"seacanary_{name}", text, labels, registry=self.registry)
@@ -113,6 +123,12 @@ class Metrics:
         self.source_restarts = self._counter("source_restarts_total", "Times reopened.", "source", "reason")
         self.clock_drift = self._gauge("clock_drift_ratio", "Fitted sample rate over nominal, minus 1.", "hydrophone")
         self.clock_error = self._gauge("clock_error_seconds", "Bound of a sample's time error.", "hydrophone")
+        self.clock_synchronised = self._gauge(
+            "clock_synchronised_state", "1 while the system clock is kept by NTP, as the kernel says."
+        )
+        self.audio_age = self._gauge(
+            "audio_age_seconds", "Time since the last audio of the hydrophone was analysed.", "hydrophone"
+        )
         self.clock_steps = self._counter("clock_steps_total", "Steps of the system clock seen.", "hydrophone")
 
     def _publisher_metrics(self) -> None:

@@ -53,7 +53,10 @@ class Runner:
         if self._config.metrics.enabled:
             port = self._metrics.serve(self._config.metrics)
             self._footer = f"metrics: http://{self._config.metrics.host}:{port}/metrics"
-        summary = asyncio.run(self._run())
+        try:
+            summary = asyncio.run(self._run())
+        finally:
+            self._metrics.close()
         self._close(summary)
         return summary
 

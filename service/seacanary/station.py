@@ -129,9 +129,10 @@ class Station:
         )
         if self._stop_asked:
             self._listening.stop()
+        publishers = [open_publisher(section) for section in self._config.publishers]
         deliveries = [
-            Delivery(journal, open_publisher(s), policy=self._config.delivery, on_change=self._note_delivery)
-            for s in self._config.publishers
+            Delivery(journal, publisher, policy=self._config.delivery, on_change=self._note_delivery)
+            for publisher in publishers
         ]
         async with asyncio.TaskGroup() as group:
             background: list[asyncio.Task[None]] = [group.create_task(self._watch(journal))]
@@ -141,6 +142,8 @@ class Station:
             await self._let_publishers_finish(deliveries)
             for task in background:
                 task.cancel()
+        for publisher in publishers:
+            await publisher.aclose()
         self._export()
         unsent = {d.status.publisher: journal.head - await journal.cursor(d.status.publisher) for d in deliveries}
         ledger = {name: hydrophone.intake.ledger.totals for name, hydrophone in self._hydrophones.items()}
@@ -232,6 +235,9 @@ class Station:
     def _export(self) -> None:
         ntp = ntp_state()
         self._telemetry.export(self._hydrophones, ntp_error_s=ntp.maximum_error_s if ntp else None)
+        self._metrics.clock_synchronised.set(ntp is not None and ntp.synchronised)
+        for name, heard_at_s in self._heard_at_s.items():
+            self._metrics.audio_age.labels(name).set(self._monotonic_s() - heard_at_s)
         for status in self._delivery.values():
             self._metrics.publisher_lag.labels(status.publisher).set(status.lag_s(self._system_s()))
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)

@@ -1,0 +1,110 @@
+"""A station is killed at random instants; nothing is lost, nothing is told twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis
+import soundfile
+import yaml
+
+from fakes import EPOCH, write_tiny_model
+from redis_server import RedisServer
+
+pytestmark = pytest.mark.system
+
+RATE_HZ = 8000
+FILE_S = 30
+FILES = 60
+KILLS = 50
+STREAM = "{seacanary}:events"
+
+
+def record_folder(folder: Path, *, seed: int) -> None:
+    """Half an hour of files that follow one another, with a pause after every tenth, and bouts across seams."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    for number in range(FILES):
+        pcm = rng.normal(0, 0.01, FILE_S * RATE_HZ)
+        for onset_s in rng.uniform(0, FILE_S, 4):
+            pcm[round(onset_s * RATE_HZ) : round((onset_s + 0.6) * RATE_HZ)] = 0.9
+        start = EPOCH + timedelta(seconds=number * FILE_S + 120 * (number // 10))
+        soundfile.write(folder / f"{start:%Y%m%d_%H%M%S}.wav", pcm, RATE_HZ, subtype="PCM_16")
+
+
+def config(folder: Path, *, recordings: Path, model: Path, publishers: list[dict[str, object]]) -> Path:
+    folder.mkdir(exist_ok=True)
+    tree = {
+        "station": {"name": "killed"},
+        "model": {"path": str(model)},
+        "sources": [{"kind": "files", "path": str(recordings), "name": "h1", "pace": "fast"}],
+        "presence": {"rule": {"hold_s": 2.0, "update_s": 5.0}},
+        "journal": {"path": str(folder / "journal.db")},
+        "publishers": publishers,
+        "metrics": {"enabled": False},
+    }
+    path = folder / "station.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def start(path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "seacanary.cli", "run", str(path), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def journalled(path: Path) -> list[dict[str, object]]:
+    answer = subprocess.run(
+        [sys.executable, "-m", "seacanary.cli", "events", "tail", str(path), "-n", "100000", "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+@pytest.mark.timeout(420)
+def test_fifty_kills_leave_the_stream_equal_to_the_journal_and_to_an_undisturbed_run(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model")
+    recordings = tmp_path / "recordings"
+    record_folder(recordings, seed=5)
+    undisturbed = config(tmp_path / "undisturbed", recordings=recordings, model=model, publishers=[])
+    assert start(undisturbed).wait() == 0
+    chance = random.Random(11)
+    kills = mid_run = 0
+    with RedisServer(tmp_path / "redis") as server:
+        publisher = {"kind": "redis_streams", "url": server.url}
+        killed = config(tmp_path / "killed", recordings=recordings, model=model, publishers=[publisher])
+        while kills < KILLS:
+            with start(killed) as process:
+                time.sleep(chance.uniform(0.8, 3.0))
+                mid_run += process.poll() is None
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            kills += 1
+        with start(killed) as process:
+            _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        told = journalled(killed)
+        with redis.Redis.from_url(server.url, decode_responses=True) as client:
+            entries = client.xrange(STREAM)
+    streamed = [json.loads(fields["event"])["id"] for _, fields in entries]
+    assert streamed == [event["id"] for event in told]
+    assert len(set(streamed)) == len(streamed)
+    assert mid_run >= KILLS // 2
+    expected = journalled(undisturbed)
+    assert len(expected) > 100
+    assert told == expected
