@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from seacanary.errors import ModelRefused
 
-CONTRACT_VERSION = 1
 METADATA_KEY = "seacanary.contract"
 
 
@@ -64,7 +63,7 @@ class ModelContract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contract_version: Literal[1] = CONTRACT_VERSION
+    contract_version: Literal[1] = 1
     model_id: str = Field(min_length=1, description="name and version of the model")
     sample_rate_hz: int = Field(gt=0)
     window_samples: int = Field(gt=0)

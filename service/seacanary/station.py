@@ -91,6 +91,7 @@ class Station:
         self._delivery: dict[str, DeliveryStatus] = {}
         self._stop_asked = False
         self._read_files: list[str] = []
+        self._done_files: set[str] = set()
         self.recent = deque[PresenceEvent](maxlen=EVENTS_KEPT_FOR_VIEW)
         metrics.build.info({"version": __version__, "model": detector.contract.model_id})
 
@@ -117,8 +118,9 @@ class Station:
             raise first_of(group) from group
 
     async def _run(self, journal: Journal) -> StationSummary:
-        states, done = await journal.states(), await journal.done_files()
-        feeds = [self._feed(i, section, states, done) for i, section in enumerate(self._config.sources)]
+        states = await journal.states()
+        self._done_files |= await journal.done_files()
+        feeds = [self._feed(i, section, states) for i, section in enumerate(self._config.sources)]
         await self._close_orphans(journal, states)
         self._listening = Listening(
             feeds,
@@ -153,10 +155,10 @@ class Station:
     def _hydrophones(self) -> Mapping[str, Hydrophone]:
         return self._listening.hydrophones if self._listening else {}
 
-    def _feed(self, place: int, section: SourceSection, states: Mapping[str, str], done: frozenset[str]) -> Feed:
+    def _feed(self, place: int, section: SourceSection, states: Mapping[str, str]) -> Feed:
         name = f"{place}-{section.kind}"
         source = SupervisedSource(
-            partial(open_source, section, done=done, on_file_done=self._note_file),
+            partial(open_source, section, done=self._done_files, on_file_done=self._note_file),
             supervision_of(section, self._config.supervision),
             on_change=partial(self._note_source, name),
         )
@@ -267,6 +269,7 @@ class Station:
     def _note_file(self, report: FileReport) -> None:
         for warning in report.warnings:
             log.warning("%s", warning)
+        self._done_files.add(str(report.path))
         if self._listening is not None:
             self._listening.file_done(str(report.path))
 

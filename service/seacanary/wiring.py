@@ -61,7 +61,7 @@ def plays_recordings(section: SourceSection) -> bool:
 
 def supervision_of(section: SourceSection, policy: SupervisionPolicy) -> SupervisionPolicy:
     """The policy for a source; one that may rightly be idle is never stalled."""
-    return policy.patient() if isinstance(section, FilesSection) else policy
+    return policy if section.can_stall else policy.patient()
 
 
 def waits_for_us(section: SourceSection) -> bool:

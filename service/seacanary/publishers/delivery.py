@@ -143,6 +143,8 @@ class Delivery:
         )
         await self._journal.move_cursor(self._publisher.name, back_to)
         self._report(refills=self.status.refills + 1)
+        # A far side that keeps losing must not be refilled in a hot loop.
+        await asyncio.sleep(self._policy.first_wait_s)
         return back_to
 
     async def _persist(self, attempt: Callable[[], Awaitable[None]]) -> None:

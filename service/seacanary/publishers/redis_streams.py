@@ -102,8 +102,9 @@ class RedisStreams:
         self.name = section.name
         self._section = section
         self._client = _client(section)
-        # The top at which a loss was last reported: the refill may begin with a hole there.
-        self._refilling_from: StreamTop | None = None
+        # The top whose predecessors need no more asking: a loss was reported at it, and what
+        # has come since was found in the stream, entry by entry.
+        self._settled: StreamTop | None = None
 
     async def publish(self, entries: Sequence[JournalEntry]) -> None:
         """Append what the stream does not hold yet, and the state it leaves, in one MULTI.
@@ -125,7 +126,7 @@ class RedisStreams:
                     await pipe.execute()
         except (RedisError, OSError) as exc:
             raise self._unwell(exc) from exc
-        self._refilling_from = None
+        self._settled = None if fresh else top
 
     async def recheck(self, delivered: JournalEntry) -> None:
         """Return if the stream still reaches to the last entry delivered."""
@@ -143,16 +144,17 @@ class RedisStreams:
     async def _top(self, redis: "Redis | Pipeline") -> StreamTop:
         newest = _decoded(await redis.xrevrange(self._section.stream, count=1))
         for entry_id, fields in newest.items():
-            return StreamTop(StreamPosition.parsed(entry_id), int(fields.get("sequence", 0)))
+            sequence = fields.get("sequence", "")
+            return StreamTop(StreamPosition.parsed(entry_id), int(sequence) if sequence.isdecimal() else 0)
         return StreamTop()
 
     def _refuse_hole(self, top: StreamTop, *, before: int) -> None:
         """What precedes the batch must be there, unless this is the refill of a known loss."""
-        if top.sequence < before - 1 and top != self._refilling_from:
+        if top.sequence < before - 1 and top != self._settled:
             raise self._lost(top)
 
     def _lost(self, top: StreamTop) -> DeliveryLost:
-        self._refilling_from = top
+        self._settled = top
         return DeliveryLost(
             f"{self._section.place}: newest entry is {top.position} (sequence {top.sequence})",
             held_until=top.sequence,

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from seacanary.simulation.clicks import click_train, gammatone_envelope
 from seacanary.simulation.sounds import FloatArray, Piece, Sound
@@ -17,12 +18,19 @@ def _normalised(samples: NDArray[np.float64]) -> FloatArray:
     return np.divide(samples, max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
 
 
+def _dull_noise(rng: np.random.Generator, count: int, *, rate: int) -> NDArray[np.float64]:
+    """Noise of variance near 1 that falls by 6 dB per octave above 1-8 kHz, as blows on solid bodies do."""
+    pole = float(np.exp(-2 * np.pi * rng.uniform(1e3, 8e3) / rate))
+    result: NDArray[np.float64] = lfilter([np.sqrt(1 - pole**2)], [1, -pole], rng.standard_normal(count))
+    return result
+
+
 def _ringing(
     rng: np.random.Generator, *, modes_hz: NDArray[np.float64], decay_s: float, hiss: float, sample_rate_hz: int
 ) -> FloatArray:
     """A struck body: damped modes after a burst of noise, peak 1."""
     time_s = _time(min(6 * decay_s, 1.0), sample_rate_hz)
-    out = hiss * rng.standard_normal(time_s.size) * np.exp(-time_s / (decay_s * 0.1))
+    out = hiss * _dull_noise(rng, time_s.size, rate=sample_rate_hz) * np.exp(-time_s / (decay_s * 0.1))
     for mode in modes_hz[modes_hz < 0.45 * sample_rate_hz]:
         decay = decay_s * rng.uniform(0.3, 1)
         out += rng.uniform(0.2, 1) * np.exp(-time_s / decay) * np.sin(2 * np.pi * mode * time_s + rng.uniform(0, 6.3))
@@ -207,7 +215,7 @@ def bat(rng: np.random.Generator, *, sample_rate_hz: int) -> Sound:
 def _bang(rng: np.random.Generator, *, low_hz: float, high_hz: float, decay_s: float, rate: int) -> FloatArray:
     time_s = _time(8 * decay_s, rate)
     modes = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz), 8))
-    out = 0.3 * rng.standard_normal(time_s.size) * np.exp(-time_s / (0.15 * decay_s))
+    out = 0.3 * _dull_noise(rng, time_s.size, rate=rate) * np.exp(-time_s / (0.15 * decay_s))
     for mode in modes[modes < 0.45 * rate]:
         out += np.exp(-time_s / decay_s) * np.sin(2 * np.pi * mode * time_s + rng.uniform(0, 6.3)) / np.sqrt(mode)
     return _normalised(out)

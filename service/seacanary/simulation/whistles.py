@@ -157,7 +157,7 @@ def formant_filtered(rng: np.random.Generator, excitation: FloatArray, *, sample
     size = scipy.fft.next_fast_len(excitation.size, real=True)
     frequency = scipy.fft.rfftfreq(size, 1 / sample_rate_hz).astype(np.float32)
     octave = np.log2(np.maximum(frequency, 50))
-    gain = np.full(frequency.size, rng.uniform(0, 0.03), np.float32)
+    gain = (rng.uniform(0, 0.03) / (1 + np.square(frequency / 6000))).astype(np.float32)
     for _ in range(int(rng.integers(1, 4))):
         centre = np.log2(np.clip(np.exp(rng.normal(np.log(4500), 0.7)), 600, 0.4 * sample_rate_hz))
         gain += rng.uniform(0.2, 1) * np.exp(-0.5 * ((octave - centre) / rng.uniform(0.15, 0.7)) ** 2)

@@ -53,6 +53,11 @@ class AlsaSection(BaseModel):
         return self.hydrophones
 
     @property
+    def can_stall(self) -> bool:
+        """A device that falls silent has stalled."""
+        return True
+
+    @property
     def period_frames(self) -> int:
         """Frames per read."""
         return max(1, round(self.period_s * self.sample_rate_hz))

@@ -59,6 +59,11 @@ class SoundcardSection(BaseModel):
         return rate_hz
 
     @property
+    def can_stall(self) -> bool:
+        """A device that falls silent has stalled."""
+        return True
+
+    @property
     def hydrophone_names(self) -> tuple[str, ...]:
         """Names of the hydrophones this source feeds."""
         return self.hydrophones
