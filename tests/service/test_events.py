@@ -57,7 +57,7 @@ def test_what_is_sent_satisfies_the_schema_and_nonsense_does_not() -> None:
     sent = json.loads(CloudEvent.of(event(1)).model_dump_json())
     validator.validate(sent)
     sent["data"]["coverage"] = 1.5
-    with pytest.raises(jsonschema.ValidationError, match="1.5 is greater"):
+    with pytest.raises(jsonschema.ValidationError, match=r"1\.5 is greater"):
         validator.validate(sent)
 
 

@@ -116,10 +116,7 @@ class Delivery:
         return batch[-1].sequence
 
     async def _put_aside(self, entry: JournalEntry, reason: str) -> None:
-        log.error(
-            "event refused, put among the dead letters",
-            extra={"publisher": self._publisher.name, "sequence": entry.sequence, "reason": reason},
-        )
+        log.error("%s refused event %d for good: %s", self._publisher.name, entry.sequence, reason)
         await self._journal.dead_letter(self._publisher.name, entry, reason)
         self._report(dead_letters=self.status.dead_letters + 1)
 
@@ -137,10 +134,7 @@ class Delivery:
     async def _go_back(self, sequence: int, lost: DeliveryLost) -> int:
         oldest_kept = 0 if lost.keeps is None else self._journal.head - lost.keeps
         back_to = max(0, min(sequence, max(lost.held_until, oldest_kept)))
-        log.warning(
-            "the far side has lost events, delivering them again",
-            extra={"publisher": self._publisher.name, "from": back_to, "to": sequence, "reason": str(lost)},
-        )
+        log.warning("%s has lost events %d to %d: %s", self._publisher.name, back_to + 1, sequence, lost)
         await self._journal.move_cursor(self._publisher.name, back_to)
         self._report(refills=self.status.refills + 1)
         # A far side that keeps losing must not be refilled in a hot loop.
@@ -157,7 +151,7 @@ class Delivery:
         )
         await retrying(self._attempt, attempt)
         if self.status.trouble is not None:
-            log.info("delivering again", extra={"publisher": self._publisher.name})
+            log.info("%s takes events again", self._publisher.name)
             self._report(trouble=None)
 
     async def _attempt(self, attempt: Callable[[], Awaitable[None]]) -> None:
@@ -171,7 +165,7 @@ class Delivery:
         """Log a trouble once, when it begins or changes; count every attempt."""
         trouble = str(retry.outcome.exception()) if retry.outcome else "unknown"
         if trouble != self.status.trouble:
-            log.warning("cannot deliver", extra={"publisher": self._publisher.name, "reason": trouble})
+            log.warning("%s does not take events: %s", self._publisher.name, trouble)
         self._report(failures=self.status.failures + 1, trouble=trouble)
         await self._report_lag(self.status.delivered)
 
