@@ -15,6 +15,7 @@ from seacanary.audio import Arrival, AudioBlock
 from seacanary.errors import SourceError
 from seacanary.sources.alsa import Alsa, AlsaSection
 from seacanary.sources.capture import Clock, read_clocks
+from seacanary.sources.devices import list_devices
 from seacanary.sources.soundcard import Soundcard, SoundcardSection
 
 STALLED_S = 2.0  # as a supervisor would find; on an unplugged device PortAudio just goes quiet
@@ -131,7 +132,11 @@ async def late(job: dict[str, Any]) -> dict[str, Any]:
     return {"errors": errors, "undisturbed": undisturbed, "steady": await steady, "blocks": recorder.blocks}
 
 
+async def devices(_: dict[str, Any]) -> dict[str, Any]:
+    return list_devices().model_dump()
+
+
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    scenario = {"capture": capture, "vanish": vanish, "late": late}[job["scenario"]]
+    scenario = {"capture": capture, "vanish": vanish, "late": late, "devices": devices}[job["scenario"]]
     sys.stdout.write(json.dumps(asyncio.run(scenario(job))))
