@@ -38,7 +38,7 @@ NEGATIVES: Mapping[str, Negative] = {
     "echosounder": Negative(pulsed_negatives.echosounder),
     "sonar_ping": Negative(tonal_negatives.sonar_ping, 12e3),
     "chain": Negative(pulsed_negatives.chain),
-    "mooring_knock": Negative(pulsed_negatives.mooring_knock, 60e3),
+    "mooring_knock": Negative(pulsed_negatives.mooring_knock, 30e3),
     "snapping": Negative(pulsed_negatives.snapping),
     "sediment": Negative(pulsed_negatives.sediment),
     "spikes": Negative(pulsed_negatives.spikes),
@@ -51,7 +51,7 @@ NEGATIVES: Mapping[str, Negative] = {
     "sperm_clicks": Negative(pulsed_negatives.sperm_clicks),
     "delphinid_clicks": Negative(pulsed_negatives.delphinid_clicks),
     "bat": Negative(pulsed_negatives.bat),
-    "airgun": Negative(pulsed_negatives.airgun, 60e3),
-    "pile_strike": Negative(pulsed_negatives.pile_strike, 60e3),
+    "airgun": Negative(pulsed_negatives.airgun, 24e3),
+    "pile_strike": Negative(pulsed_negatives.pile_strike, 30e3),
     "ice_crack": Negative(pulsed_negatives.ice_crack),
 }

@@ -18,9 +18,9 @@ def _normalised(samples: NDArray[np.float64]) -> FloatArray:
     return np.divide(samples, max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
 
 
-def _dull_noise(rng: np.random.Generator, count: int, *, rate: int) -> NDArray[np.float64]:
-    """Noise of variance near 1 that falls by 6 dB per octave above 1-8 kHz, as blows on solid bodies do."""
-    pole = float(np.exp(-2 * np.pi * rng.uniform(1e3, 8e3) / rate))
+def _dull_noise(rng: np.random.Generator, count: int, *, corner_hz: float, rate: int) -> NDArray[np.float64]:
+    """Noise of variance near 1 that falls by 6 dB per octave above corner_hz, as of blows."""
+    pole = float(np.exp(-2 * np.pi * corner_hz / rate))
     result: NDArray[np.float64] = lfilter([np.sqrt(1 - pole**2)], [1, -pole], rng.standard_normal(count))
     return result
 
@@ -30,7 +30,11 @@ def _ringing(
 ) -> FloatArray:
     """A struck body: damped modes after a burst of noise, peak 1."""
     time_s = _time(min(6 * decay_s, 1.0), sample_rate_hz)
-    out = hiss * _dull_noise(rng, time_s.size, rate=sample_rate_hz) * np.exp(-time_s / (decay_s * 0.1))
+    out = (
+        hiss
+        * _dull_noise(rng, time_s.size, corner_hz=rng.uniform(1e3, 8e3), rate=sample_rate_hz)
+        * np.exp(-time_s / (decay_s * 0.1))
+    )
     for mode in modes_hz[modes_hz < 0.45 * sample_rate_hz]:
         decay = decay_s * rng.uniform(0.3, 1)
         out += rng.uniform(0.2, 1) * np.exp(-time_s / decay) * np.sin(2 * np.pi * mode * time_s + rng.uniform(0, 6.3))
@@ -215,7 +219,8 @@ def bat(rng: np.random.Generator, *, sample_rate_hz: int) -> Sound:
 def _bang(rng: np.random.Generator, *, low_hz: float, high_hz: float, decay_s: float, rate: int) -> FloatArray:
     time_s = _time(8 * decay_s, rate)
     modes = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz), 8))
-    out = 0.3 * _dull_noise(rng, time_s.size, rate=rate) * np.exp(-time_s / (0.15 * decay_s))
+    hiss = _dull_noise(rng, time_s.size, corner_hz=high_hz * rng.uniform(0.3, 1), rate=rate)
+    out = 0.3 * hiss * np.exp(-time_s / (0.15 * decay_s))
     for mode in modes[modes < 0.45 * rate]:
         out += np.exp(-time_s / decay_s) * np.sin(2 * np.pi * mode * time_s + rng.uniform(0, 6.3)) / np.sqrt(mode)
     return _normalised(out)
