@@ -132,11 +132,18 @@ async def late(job: dict[str, Any]) -> dict[str, Any]:
     return {"errors": errors, "undisturbed": undisturbed, "steady": await steady, "blocks": recorder.blocks}
 
 
+async def refusals(job: dict[str, Any]) -> dict[str, Any]:
+    """What each of several sections is answered."""
+    return {"errors": [await record(open_source(section), job, lambda _: None) for section in job["sections"]]}
+
+
 async def devices(_: dict[str, Any]) -> dict[str, Any]:
     return list_devices().model_dump()
 
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    scenario = {"capture": capture, "vanish": vanish, "late": late, "devices": devices}[job["scenario"]]
+    scenario = {"capture": capture, "vanish": vanish, "late": late, "refusals": refusals, "devices": devices}[
+        job["scenario"]
+    ]
     sys.stdout.write(json.dumps(asyncio.run(scenario(job))))

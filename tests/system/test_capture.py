@@ -242,22 +242,22 @@ def test_the_devices_are_listed_with_what_a_section_needs(bench: Bench) -> None:
     assert {"kind": "alsa", "device": "stereo96", "channels": "2", "rates_hz": "96000"} in listed["devices"]
 
 
-@pytest.mark.parametrize(
-    ("section", "refusal"),
-    [
-        (SOUNDCARD | {"device": "nosuch"}, r"SourceLost: no sound card matches 'nosuch'; there is: .*hydro384, ALSA"),
-        (
-            SOUNDCARD | {"device": "hydro"},
-            r"SourceUnusable: 'hydro' matches several sound cards: hydro384, ALSA; hydro576",
-        ),
-        (SOUNDCARD | {"sample_rate_hz": 192_000}, r"SourceUnusable: 'hydro384, ALSA' cannot .* rates in Hz: 384000"),
-        (SOUNDCARD | {"hydrophones": ["a", "b"]}, r"SourceUnusable: .* 2 channel\(s\).* it has 1 channel"),
-        (ALSA | {"device": "nosuch"}, r"SourceLost: ALSA device 'nosuch' cannot be opened: .*; there is: .*hydro576"),
-        (ALSA | {"sample_rate_hz": 384_000}, r"SourceUnusable: .* asked for 384000 Hz.* offers rates 576000"),
-        (ALSA | {"hydrophones": ["a", "b"]}, r"SourceUnusable: .* asked for .* 2 channel\(s\).*channels \[1\]"),
-        (ALSA | {"format": "S16_LE"}, r"SourceUnusable: .*formats S24_3LE"),
-    ],
-)
-def test_a_device_that_cannot_do_it_says_what_there_is(bench: Bench, section: dict[str, Any], refusal: str) -> None:
-    report = bench.run({"scenario": "capture", "section": section, "until_frame": 1})
-    assert re.match(refusal, report["error"]), report["error"]
+REFUSALS: list[tuple[dict[str, Any], str]] = [
+    (SOUNDCARD | {"device": "nosuch"}, r"SourceLost: no sound card matches 'nosuch'; there is: .*hydro384, ALSA"),
+    (
+        SOUNDCARD | {"device": "hydro"},
+        r"SourceUnusable: 'hydro' matches several sound cards: hydro384, ALSA; hydro576",
+    ),
+    (SOUNDCARD | {"sample_rate_hz": 192_000}, r"SourceUnusable: 'hydro384, ALSA' cannot .* rates in Hz: 384000"),
+    (SOUNDCARD | {"hydrophones": ["a", "b"]}, r"SourceUnusable: .* 2 channel\(s\).* it has 1 channel"),
+    (ALSA | {"device": "nosuch"}, r"SourceLost: ALSA device 'nosuch' cannot be opened: .*; there is: .*hydro576"),
+    (ALSA | {"sample_rate_hz": 384_000}, r"SourceUnusable: .* asked for 384000 Hz.* offers rates 576000"),
+    (ALSA | {"hydrophones": ["a", "b"]}, r"SourceUnusable: .* asked for .* 2 channel\(s\).*channels \[1\]"),
+    (ALSA | {"format": "S16_LE"}, r"SourceUnusable: .*formats S24_3LE"),
+]
+
+
+def test_a_device_that_cannot_do_it_says_what_there_is(bench: Bench) -> None:
+    job = {"scenario": "refusals", "sections": [section for section, _ in REFUSALS], "until_frame": 1}
+    for error, (section, refusal) in zip(bench.run(job)["errors"], REFUSALS, strict=True):
+        assert re.match(refusal, error), (section, error)

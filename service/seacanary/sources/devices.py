@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from seacanary.errors import SourceUnusable
 from seacanary.sources.alsa import alsaaudio, describe_rates
-from seacanary.sources.portaudio import input_devices, usable_rates_hz
+from seacanary.sources.portaudio_devices import input_devices, usable_rates_hz
 
 # Plugins that every ALSA lists whatever is plugged in: converters and sound servers, not hydrophones.
 _ALSA_PLUGINS = frozenset(

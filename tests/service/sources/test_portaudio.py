@@ -1,3 +1,4 @@
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -6,54 +7,9 @@ from typing import Any
 
 import pytest
 
-from seacanary.errors import SourceLost, SourceUnusable
+from seacanary.errors import SourceUnusable
 from seacanary.sources import portaudio
-from seacanary.sources.portaudio import InputDevice, PortAudio, Wanted, choose, matching
-
-DEVICES = [
-    InputDevice(0, "HDA Intel: ALC257 Analog (hw:0,0), ALSA", 2),
-    InputDevice(3, "UltraMic384K: USB Audio (hw:1,0), ALSA", 1),
-    InputDevice(4, "UltraMic384K EVO: USB Audio (hw:2,0), ALSA", 1),
-    InputDevice(5, "pulse, ALSA", 32),
-]
-
-
-@pytest.mark.parametrize(
-    ("name", "index"),
-    [
-        ("alc257", 0),
-        ("UltraMic384K EVO", 4),
-        ("ultramic384k: usb", 3),
-        (r"UltraMic384K:.*\(hw:\d", 3),
-        (r"^hda.*alsa$", 0),
-        ("pulse", 5),
-        ("PULSE, alsa", 5),
-    ],
-)
-def test_a_device_is_found_by_name_part_or_pattern(name: str, index: int) -> None:
-    assert choose(name, DEVICES).index == index
-
-
-def test_an_exact_name_wins_over_longer_names_that_contain_it() -> None:
-    assert matching("hydro", ["hydro, ALSA", "hydro two, ALSA"]) == ["hydro, ALSA"]
-
-
-def test_a_name_that_fits_several_devices_is_refused_with_their_names() -> None:
-    with pytest.raises(SourceUnusable, match=r"'ultramic' matches several.*UltraMic384K: .*; UltraMic384K EVO"):
-        choose("ultramic", DEVICES)
-
-
-def test_a_name_that_fits_none_lists_what_there_is_and_may_be_tried_again() -> None:
-    with pytest.raises(SourceLost, match=r"no sound card matches 'icListen'; there is: HDA.*pulse, ALSA"):
-        choose("icListen", DEVICES)
-    with pytest.raises(SourceLost, match="no input device at all"):
-        choose("icListen", [])
-
-
-def test_a_name_that_is_no_expression_is_refused() -> None:
-    with pytest.raises(SourceUnusable, match=r"'USB \(2' .* no regular expression"):
-        choose("USB (2", DEVICES)
-
+from seacanary.sources.portaudio import PortAudio, Wanted
 
 GIVEN_UP_AT_ONCE_S = -0.95  # a deaf stream is waited for a second longer than its latency
 
@@ -124,7 +80,7 @@ class FakeSoundDevice(SimpleNamespace):
 @pytest.fixture
 def library(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     fake = FakeSoundDevice()
-    monkeypatch.setattr(portaudio, "sounddevice", lambda: fake)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
     monkeypatch.setattr(portaudio, "STOP_TIMEOUT_S", 0.05)
     return fake
 
