@@ -27,6 +27,7 @@ from seacanary.reports import (
     ledger_lines,
 )
 from seacanary.sources import Source
+from seacanary.sources.channels import hydrophone_names
 from seacanary.sources.files import FileReport, FilesSection, FilesSource, probe
 from seacanary.sources.folders import sound_files
 
@@ -62,11 +63,26 @@ class _Watched:
 
 
 def recordings_in(paths: Sequence[Path]) -> list[Path]:
-    """Files as given; of a folder, the sound files in it and below."""
-    found: list[Path] = []
-    for path in paths:
-        found += sound_files(path, recursive=True) if path.is_dir() else [path]
-    return found
+    """Files as given; of a folder, the sound files in it and below.
+
+    Raises:
+        SourceUnusable: a folder holds none.
+    """
+    return [file for path in paths for file in (_in_folder(path) if _is_folder(path) else [path])]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name no file can have; opening it will say so
+        return False
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = sound_files(folder, recursive=True)
+    if not files:
+        raise SourceUnusable(f"{folder}: holds no sound files, expected at least one")
+    return files
 
 
 def samples_in(path: Path) -> int:
@@ -137,6 +153,7 @@ class Analysis:
         listening = Listening([feed], detector=self._detector, batching=batching, metrics=Metrics(), tell=file.conclude)
         await listening.run()
         file.close()
+        _account_for_the_end(reports[-1], feed)
         return _summarise(reports[-1], feed, self._detector)
 
     def _count(self, record: Record) -> None:
@@ -187,6 +204,15 @@ class _OneFile:
     def _emit_all(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
             self._emit(finding)
+
+
+def _account_for_the_end(report: FileReport, feed: Feed) -> None:
+    """Unusable samples up to the end of a file show as no gap, since no block follows them."""
+    if report.recording is None:
+        return
+    for name in hydrophone_names(feed.name, report.recording.channels):
+        ledger = feed.hydrophone(name).intake.ledger
+        ledger.lost(report.frames_read - ledger.totals.elapsed)
 
 
 def _summarise(report: FileReport, feed: Feed, detector: Detector) -> FileSummary:

@@ -1,4 +1,6 @@
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import soundfile
 import yaml
 from typer.testing import CliRunner, Result
 
+from damaged import READABLE, REFUSED
 from fakes import write_tiny_model
 from seacanary.cli import app
 
@@ -188,3 +191,32 @@ def test_help_teaches_and_version_is_told() -> None:
     for command in ("run", "demo", "analyze", "devices", "check", "schema", "bench"):
         text = call(command, "--help").stdout
         assert "Exit codes" in text or command == "devices"
+
+
+@pytest.mark.parametrize(("name", "make", "samples"), READABLE, ids=[case[0] for case in READABLE])
+def test_odd_files_are_analysed_with_a_balanced_ledger(
+    model: Path, tmp_path: Path, name: str, make: Callable[[Path], None], samples: int
+) -> None:
+    make(tmp_path / name)
+    result = call("analyze", tmp_path / name, "--model", model)
+    assert result.exit_code == 0
+    (file,) = lines(result)[-1]["files"]
+    ledgers = file["ledger"].values()
+    assert all(ledger["balanced"] and not ledger["pending"] for ledger in ledgers)
+    assert sum(ledger["captured"] for ledger in ledgers) == samples
+    assert {ledger["elapsed"] for ledger in ledgers} == {round(file["duration_s"] * file["sample_rate_hz"])}
+
+
+# A NUL cannot be in an argument of a program.
+NAMEABLE = [case for case in REFUSED if "\0" not in case[0]]
+
+
+@pytest.mark.parametrize(("name", "make", "message"), NAMEABLE, ids=[case[0][:30] for case in NAMEABLE])
+def test_unusable_files_exit_with_2_and_one_clear_sentence(
+    model: Path, tmp_path: Path, name: str, make: Callable[[Path], None], message: str
+) -> None:
+    make(tmp_path / name)
+    result = call("analyze", tmp_path / name, "--model", model)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+    assert re.search(message, result.stderr)

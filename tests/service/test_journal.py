@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_samples import event
@@ -60,6 +60,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
         assert following.sequence == 2
 
 
+@settings(deadline=None, max_examples=25)  # each waits for the disk
 @given(clock=st.lists(st.lists(st.floats(0, 5), min_size=1, max_size=5), min_size=1, max_size=4))
 def test_entry_ids_only_grow_whatever_the_clock_does(
     tmp_path_factory: pytest.TempPathFactory, clock: list[list[float]]

@@ -82,7 +82,9 @@ def test_fifty_kills_leave_the_stream_equal_to_the_journal_and_to_an_undisturbed
     recordings = tmp_path / "recordings"
     record_folder(recordings, seed=5)
     undisturbed = config(tmp_path / "undisturbed", recordings=recordings, model=model, publishers=[])
-    assert start(undisturbed).wait() == 0
+    with start(undisturbed) as process:
+        process.communicate()
+    assert process.returncode == 0
     chance = random.Random(11)
     kills = mid_run = 0
     with RedisServer(tmp_path / "redis") as server:
