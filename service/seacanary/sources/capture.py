@@ -1,13 +1,14 @@
 """What sound card and ALSA capture share: from stamped raw frames to AudioBlocks."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from seacanary.audio import Arrival, AudioBlock, PcmEncoding, decode_pcm, finite_runs, read_only
+from seacanary.audio import Arrival, AudioBlock, PcmEncoding, decode_pcm
 from seacanary.errors import SourceError
 from seacanary.handoff import Handoff
+from seacanary.sources.channels import channel_blocks
 
 Clock = Callable[[], Arrival]
 
@@ -68,21 +69,13 @@ async def captured_blocks(handoff: Handoff[Captured | SourceError], feed: Feed) 
         if isinstance(item, SourceError):
             raise item
         epoch = epoch or feed.epoch_of(item)
-        for block in _decoded(item, feed, epoch):
+        samples = decode_pcm(item.raw, feed.encoding, len(feed.hydrophones))
+        for block in channel_blocks(
+            feed.hydrophones,
+            samples,
+            first_sample=item.first_frame,
+            sample_rate_hz=feed.sample_rate_hz,
+            epoch=epoch,
+            arrival=item.arrival,
+        ):
             yield block
-
-
-def _decoded(captured: Captured, feed: Feed, epoch: datetime) -> Iterator[AudioBlock]:
-    rows = decode_pcm(captured.raw, feed.encoding, len(feed.hydrophones))
-    for hydrophone, row in zip(feed.hydrophones, rows, strict=True):
-        runs = finite_runs(row) if feed.encoding == "f32le" else [slice(0, row.size)]
-        for run in runs:
-            yield AudioBlock(
-                hydrophone=hydrophone,
-                samples=read_only(row[run]),
-                first_sample=captured.first_frame + run.start,
-                sample_rate_hz=feed.sample_rate_hz,
-                epoch=epoch,
-                # the clock fit wants the arrival of this very sample, not of a later one
-                arrival=captured.arrival if run.stop == row.size else None,
-            )
