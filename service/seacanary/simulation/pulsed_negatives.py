@@ -1,8 +1,8 @@
 """Hard negatives that click, ping, knock or bang; and the converter's own faults."""
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from seacanary.simulation.clicks import click_train, gammatone_envelope
 from seacanary.simulation.sounds import FloatArray, Piece, Sound
@@ -21,8 +21,9 @@ def _normalised(samples: NDArray[np.float64]) -> FloatArray:
 def _dull_noise(rng: np.random.Generator, count: int, *, corner_hz: float, rate: int) -> NDArray[np.float64]:
     """Noise of variance near 1 that falls by 6 dB per octave above corner_hz, as of blows."""
     pole = float(np.exp(-2 * np.pi * corner_hz / rate))
-    result: NDArray[np.float64] = lfilter([np.sqrt(1 - pole**2)], [1, -pole], rng.standard_normal(count))
-    return result
+    turn = np.exp(-2j * np.pi * scipy.fft.rfftfreq(count))
+    response = np.sqrt(1 - pole**2) / (1 - pole * turn)
+    return scipy.fft.irfft(scipy.fft.rfft(rng.standard_normal(count)) * response, count)
 
 
 def _ringing(
