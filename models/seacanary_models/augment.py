@@ -24,6 +24,7 @@ _FORMATS: dict[str, tuple[str, str]] = {
     "opus": ("OGG", "OPUS"),
 }
 FULL_SCALE = 0.99
+EDGE_SAMPLES = 24_576  # 64 ms: as long as a codec's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,18 @@ def record(pcm: NDArray[np.float32], recorder: Recorder) -> NDArray[np.float32]:
     Returns:
         float32 [n] at 384 kHz, in step with the input, zero after the kept share.
     """
+    low_rate = recorder.rate_hz < MODEL_RATE_HZ
     heard = pcm
-    if recorder.rate_hz < MODEL_RATE_HZ:
-        heard = np.asarray(soxr.resample(pcm, MODEL_RATE_HZ, recorder.rate_hz), np.float32)
+    if low_rate:  # mirrored beyond its ends: a window is cut from a stream, it does not begin with a bang
+        heard = soxr.resample(np.pad(pcm, EDGE_SAMPLES, "reflect"), MODEL_RATE_HZ, recorder.rate_hz)
     heard = np.clip(heard, -FULL_SCALE, FULL_SCALE)
     if recorder.codec == "int16":
         heard = np.round(heard * 32767).astype(np.float32) / np.float32(32767)
     elif recorder.codec != "none":
         heard = through_codec(heard, recorder.rate_hz, recorder.codec, compression=recorder.compression)
-    if recorder.rate_hz < MODEL_RATE_HZ:
-        heard = np.asarray(soxr.resample(heard, recorder.rate_hz, MODEL_RATE_HZ), np.float32)
-    heard = np.pad(heard[: pcm.size], (0, max(0, pcm.size - heard.size)))
+    if low_rate:
+        heard = soxr.resample(heard, recorder.rate_hz, MODEL_RATE_HZ)[EDGE_SAMPLES : EDGE_SAMPLES + pcm.size]
+    heard = np.pad(np.asarray(heard, np.float32), (0, pcm.size - heard.size))
     heard[round(recorder.kept_share * pcm.size) :] = 0.0
     return heard
 
@@ -122,8 +124,6 @@ def vary_image(
     varied, marked = image.copy(), mask.copy()
     if rng.random() < 0.5:
         varied, marked = varied[:, ::-1].copy(), marked[:, ::-1].copy()
-    shift = int(rng.integers(0, varied.shape[1]))
-    varied, marked = np.roll(varied, shift, axis=1), np.roll(marked, shift, axis=1)
     varied = varied * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(-0.03, 0.03))
     if rng.random() < 0.5:
         varied += rng.normal(0, rng.uniform(0.005, 0.04), varied.shape).astype(np.float32)

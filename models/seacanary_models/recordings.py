@@ -15,6 +15,7 @@ from seacanary.errors import SeaCanaryError
 
 SPLIT_FILE = Path(__file__).with_name("real_split.csv")
 Part = Literal["train", "validation"]
+EDGE_SAMPLES = 256
 SPEED_SPREAD = 0.2  # stretches are played up to this much slower or faster
 FPOD_TRAIN_DAYS = 6  # the logger's first days train, the rest validate
 
@@ -110,9 +111,12 @@ def plain_stretch(
     Returns:
         float32 [samples] at to_rate_hz.
     """
-    needed = -(-samples * rate_hz // to_rate_hz) + 64
-    cut = np.asarray(soxr.resample(audio[start : start + needed], rate_hz, to_rate_hz), np.float32)[:samples]
-    return np.pad(cut, (0, samples - cut.size))
+    lead = min(start, EDGE_SAMPLES)  # so that the resampler does not ring at the cut
+    needed = lead + -(-samples * rate_hz // to_rate_hz) + EDGE_SAMPLES
+    cut = soxr.resample(audio[start - lead : start - lead + needed], rate_hz, to_rate_hz)
+    first = round(lead * to_rate_hz / rate_hz)
+    stretch = np.asarray(cut[first : first + samples], np.float32)
+    return np.pad(stretch, (0, samples - stretch.size))
 
 
 def varied_stretch(

@@ -1,0 +1,235 @@
+"""The `seacanary-models` command: make windows, train, evaluate, export."""
+
+import hashlib
+import logging
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from seacanary.errors import SeaCanaryError
+from seacanary.simulation import training_window
+from seacanary_models.card import model_card
+from seacanary_models.datasets import ShardPlan, WindowRecipe, load_windows, make_shards
+from seacanary_models.evaluation import Calibration
+from seacanary_models.export import check_parity, default_contract, export
+from seacanary_models.recordings import Part, read_catalogue
+from seacanary_models.reporting import Evaluation, read_json, report_of, write_json
+from seacanary_models.scenes import CALL_TYPES
+from seacanary_models.training import PRESETS, Step, TrainingConfig, git_commit, load_model, train
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="""The model workshop of Sea Canary.
+
+    The order of work: [bold]simulate[/] makes labelled windows, [bold]train[/] learns from them,
+    [bold]evaluate[/] calibrates the result and says how well it hears, [bold]export[/] writes the two
+    ONNX graphs the service loads. Every step resumes where it stopped and keeps its files in --work.""",
+)
+console = Console()
+errors = Console(stderr=True)
+
+CALIBRATION_SEED, VALIDATION_SEED = 7_001, 7_002
+HELD_OUT_WINDOWS = {"smoke": 64, "cpu": 512}
+
+Audio = Annotated[Path, typer.Option(envvar="SEACANARY_AUDIO", help="Folder of the real recordings (with files.csv).")]
+Work = Annotated[Path, typer.Option(help="Folder for windows and checkpoints.")]
+PresetName = Annotated[str, typer.Option("--preset", help="smoke: minutes, proves the path. cpu: the real one.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that make windows.")]
+Artifacts = Annotated[Path, typer.Option(help="Folder of the shipped model.")]
+DEFAULT_AUDIO, DEFAULT_WORK, DEFAULT_ARTIFACTS = Path("../shared/data/audio"), Path("work"), Path("models/artifacts")
+
+
+def main() -> None:
+    """Run the command; what is wrong with the input ends with one line and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, handlers=[RichHandler(console=errors, show_path=False)])
+    try:
+        app()
+    except (SeaCanaryError, FileNotFoundError, ValueError) as exc:
+        _refuse(str(exc))
+
+
+def _refuse(message: str) -> NoReturn:
+    errors.print(f"[red]error:[/] {message}", highlight=False)
+    raise SystemExit(2)
+
+
+@app.command()
+def simulate(
+    audio: Audio = DEFAULT_AUDIO, work: Work = DEFAULT_WORK, preset: PresetName = "cpu", workers: Workers = 2
+) -> None:
+    """Make the labelled windows: simulated calls, real negatives, rebuilt porpoise trains.
+
+    Windows depend on seed and number alone, so an interrupted run goes on where it stopped.
+    """
+    for plan in _plans(audio, work, preset).values():
+        _make(plan, workers)
+
+
+@app.command("train")
+def train_command(
+    audio: Audio = DEFAULT_AUDIO, work: Work = DEFAULT_WORK, preset: PresetName = "cpu", workers: Workers = 2
+) -> None:
+    """Train M on the windows, making those that are missing. Resumes from its checkpoint."""
+    plan = _plans(audio, work, preset)["train"]
+    _make(plan, workers)
+    config = _preset(preset)[1]
+    windows = load_windows(plan)
+    with _progress() as progress:
+        task = progress.add_task("training", total=1000)
+
+        def show(step: Step) -> None:
+            words = f"epoch {step.epoch}: mask loss {step.mask_loss:.3f}, call loss {step.call_loss:.3f}"
+            progress.update(task, completed=round(1000 * step.done_share), description=words)
+
+        train(windows, config, checkpoint=_checkpoint(work, preset), report=show)
+    console.print(f"trained on {len(windows)} windows; checkpoint {_checkpoint(work, preset)}")
+
+
+@app.command()
+def evaluate(
+    *,
+    audio: Audio = DEFAULT_AUDIO,
+    work: Work = DEFAULT_WORK,
+    preset: PresetName = "cpu",
+    workers: Workers = 2,
+    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    card: Annotated[Path, typer.Option(help="Where else the model card goes.")] = Path("docs/model-card.md"),
+) -> None:
+    """Calibrate the trained model and write evaluation.json and the model card.
+
+    Thresholds come from simulated windows and the training recordings; the validation recordings are
+    only reported on.
+    """
+    plans = _plans(audio, work, preset)
+    for name in ("calibration", "validation"):
+        _make(plans[name], workers)
+    catalogue = read_catalogue(audio)
+    job = Evaluation(
+        model=load_model(_checkpoint(work, preset)),
+        model_id=_model_id(_checkpoint(work, preset)),
+        catalogue=catalogue,
+        calibration_plan=plans["calibration"],
+        validation_plan=plans["validation"],
+        provenance=_provenance(preset, catalogue.digest, plans),
+    )
+    with console.status("evaluating") as status:
+        report = report_of(job, stage=status.update)
+    write_json(report, artifacts / "evaluation.json")
+    _write_card(artifacts, card)
+    console.print(_summary(report))
+
+
+@app.command("export")
+def export_command(
+    work: Work = DEFAULT_WORK, preset: PresetName = "cpu", artifacts: Artifacts = DEFAULT_ARTIFACTS
+) -> None:
+    """Write transform.onnx and model.onnx with their contract, check them against torch, and sum them up.
+
+    Needs the calibration of `evaluate` in the artifacts folder.
+    """
+    report = read_json(artifacts / "evaluation.json")
+    calibration = Calibration.model_validate(report["calibration"])
+    model = load_model(_checkpoint(work, preset))
+    model.set_temperatures(calibration.temperature)
+    pairs = zip(calibration.enter, calibration.leave, strict=True)
+    contract = default_contract(
+        report["model_id"],
+        report["provenance"],
+        dict(zip(report["call_types"], pairs, strict=True)),
+        model=model,
+    )
+    paths = export(model, contract, artifacts)
+    parity = check_parity(model, paths, _parity_windows())
+    console.print(f"exported {report['model_id']}: {parity}\n{_checksums(artifacts)}", highlight=False)
+
+
+def _parity_windows() -> NDArray[np.float32]:
+    """Simulated windows [2, 393216]: one with every call type, one with none."""
+    return np.stack([training_window(0, call_types=names, part="test").samples for names in (CALL_TYPES, ())])
+
+
+def _preset(name: str) -> tuple[int, TrainingConfig]:
+    if name not in PRESETS:
+        raise ValueError(f"preset '{name}' is not known; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _plans(audio: Path, work: Path, preset: str) -> dict[str, ShardPlan]:
+    windows, config = _preset(preset)
+    held_out = HELD_OUT_WINDOWS[preset]
+    wanted: tuple[tuple[str, Part, int, int], ...] = (
+        ("train", "train", config.seed, windows),
+        ("calibration", "train", CALIBRATION_SEED, held_out),
+        ("validation", "validation", VALIDATION_SEED, held_out),
+    )
+    return {name: ShardPlan(audio, part, WindowRecipe(seed=seed), count, work) for name, part, seed, count in wanted}
+
+
+def _make(plan: ShardPlan, workers: int) -> None:
+    with _progress() as progress:
+        task = progress.add_task(f"windows for {plan.part}, seed {plan.recipe.seed}", total=plan.shards)
+        for _ in make_shards(plan, workers=workers):
+            progress.advance(task)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
+
+
+def _checkpoint(work: Path, preset: str) -> Path:
+    return work / f"checkpoint-{preset}.pt"
+
+
+def _model_id(checkpoint: Path) -> str:
+    return f"seacanary-mgc-{hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:8]}"
+
+
+def _provenance(preset: str, digest: str, plans: dict[str, ShardPlan]) -> dict[str, str]:
+    windows = load_windows(plans["train"])
+    counts = ", ".join(f"{name} {int((windows.targets[:, k] > 0).sum())}" for k, name in enumerate(CALL_TYPES))
+    return {
+        "trained": time.strftime("%Y-%m-%d", time.gmtime()),
+        "preset": preset,
+        "config": _preset(preset)[1].model_dump_json(),
+        "recipe": plans["train"].recipe.model_dump_json(),
+        "windows": f"{len(windows)}; with {counts}; none {int((windows.targets.sum(axis=1) == 0).sum())}",
+        "recordings_sha256": digest,
+        "commit": git_commit(Path(__file__).parent),
+        "numpy": np.__version__,
+    }
+
+
+def _write_card(artifacts: Path, card: Path) -> None:
+    text = model_card(read_json(artifacts / "evaluation.json"))
+    for path in (artifacts / "MODEL_CARD.md", card):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _checksums(artifacts: Path) -> str:
+    names = ("transform.onnx", "model.onnx", "evaluation.json", "MODEL_CARD.md")
+    lines = [f"{hashlib.sha256((artifacts / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    text = "\n".join(lines) + "\n"
+    (artifacts / "checksums.txt").write_text(text, encoding="utf-8")
+    return text
+
+
+def _summary(report: dict[str, object]) -> Table:
+    table = Table("call type", "average precision", "recall at enter", "precision at enter", "enter")
+    validation = report["validation"]
+    for name, figures in validation["call_types"].items():  # type: ignore[index]  # a JSON document
+        at_enter = figures["at_enter"]
+        shown = (figures["average_precision"], at_enter["recall"], at_enter["precision"], at_enter["threshold"])
+        table.add_row(name, *(f"{value:.3f}" for value in shown))
+    return table
