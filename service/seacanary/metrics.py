@@ -70,6 +70,10 @@ class Metrics:
         self.probability = self._gauge(
             "call_probability_ratio", "Probability of the latest window.", "hydrophone", "call_type"
         )
+        self.species_probability = self._gauge(
+            "species_probability_ratio", "Highest of the species' call types in the latest window.",
+            "hydrophone", "species",
+        )  # fmt: skip
         self.events = self._counter("events_total", "Presence events journalled.", "hydrophone", "species", "kind")
         self.guard_flagged = self._gauge(
             "persistent_source_state", "1 while a persistent source is held back.", "hydrophone", "call_type"
@@ -99,6 +103,7 @@ class Metrics:
             "Analysed samples whose rate cannot carry the call type.", "hydrophone", "call_type",
         )  # fmt: skip
         self.coverage = self._gauge("coverage_ratio", "Share of elapsed samples that was analysed.", "hydrophone")
+        self.gaps = self._counter("gaps_total", "Stretches in which samples were lost.", "hydrophone")
         self.windows_shed = self._counter("windows_shed_total", "Windows shed, oldest first.", "hydrophone")
         self.windows = self._counter("windows_analysed_total", "Windows analysed.", "hydrophone")
 

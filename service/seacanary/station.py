@@ -256,6 +256,10 @@ class Station:
         self._metrics.windows.labels(detection.hydrophone).inc()
         for call_type, probability in detection.probability.items():
             self._metrics.probability.labels(detection.hydrophone, call_type).set(probability)
+        for tracker in self._hydrophones[detection.hydrophone].trackers:
+            heard = [p for name, p in detection.probability.items() if name in tracker.call_types]
+            if heard:
+                self._metrics.species_probability.labels(detection.hydrophone, tracker.species).set(max(heard))
 
     def _note_latency(self, detection: Detection, hydrophone: Hydrophone) -> None:
         """From the window's last sample to its journalled conclusion, for live audio only."""

@@ -18,6 +18,7 @@ class Telemetry:
         self._exported: dict[str, LedgerTotals] = {}
         self._unobserved: dict[tuple[str, str], int] = {}
         self._steps: dict[str, int] = {}
+        self._gaps: dict[str, int] = {}
 
     def export(self, hydrophones: Mapping[str, Hydrophone], *, ntp_error_s: float | None) -> None:
         """Bring every hydrophone's metrics up to date.
@@ -41,6 +42,8 @@ class Telemetry:
                 metrics.samples[what].labels(name).inc(count - before[what])
         self._exported[name] = totals
         metrics.samples_pending.labels(name).set(totals.pending)
+        metrics.gaps.labels(name).inc(hydrophone.gaps - self._gaps.get(name, 0))
+        self._gaps[name] = hydrophone.gaps
         settled = totals.elapsed - totals.pending
         metrics.coverage.labels(name).set(totals.analysed / settled if settled else 0.0)
         for call_type, count in ledger.unobserved_by_call_type.items():

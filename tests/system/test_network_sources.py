@@ -315,7 +315,7 @@ async def test_a_live_hls_playlist_is_heard(recording: Path, tmp_path: Path) -> 
     )
     async with ffmpeg("-re", "-i", str(recording), "-c:a", "flac", "-strict", "-2", *hls, str(playlist)):
         async with asyncio.timeout(10):
-            while not playlist.exists():  # noqa: ASYNC110 another process makes it
+            while not playlist.exists():
                 await asyncio.sleep(0.05)
         blocks, _ = await collect(source, samples=RATE)
     assert_within(heard(blocks), noise(4 * RATE)[:, 0])
