@@ -1,6 +1,7 @@
 """Draw docs/images/demo.svg from a demo station that is really running: `python docs/draw_demo.py`."""
 
 import asyncio
+import io
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +30,8 @@ async def draw(folder: Path) -> None:
         events=list(station.recent)[-8:],
         footer=f"running {AFTER_S} s   metrics: http://127.0.0.1:9108/metrics   Ctrl-C stops",
     )
-    with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
-        console = Console(record=True, width=132, file=nowhere)
-        console.print(panel)
+    console = Console(record=True, width=132, file=io.StringIO())
+    console.print(panel)
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(console.export_svg(title="make run"), encoding="utf-8")
     station.stop()

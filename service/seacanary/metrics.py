@@ -137,6 +137,7 @@ class Metrics:
         self.clock_steps = self._counter("clock_steps_total", "Steps of the system clock seen.", "hydrophone")
 
     def _publisher_metrics(self) -> None:
+        self.journal_failures = self._counter("journal_failures_total", "Failed attempts to write the journal.")
         self.publisher_lag = self._gauge(
             "publisher_lag_seconds", "Age of the oldest event not yet acknowledged.", "publisher"
         )

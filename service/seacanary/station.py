@@ -4,16 +4,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from seacanary import __version__
 from seacanary.batching import FileDone
 from seacanary.config import SourceSection, StationConfig, check_against_model
 from seacanary.detection import Detector
-from seacanary.errors import SeaCanaryError, first_of
+from seacanary.errors import JournalError, SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
 from seacanary.hydrophone import Hydrophone
 from seacanary.journal import Journal
@@ -30,6 +33,8 @@ from seacanary.view import HydrophoneView
 from seacanary.wiring import open_publisher, open_source, plays_recordings, supervision_of, waits_for_us
 
 log = logging.getLogger(__name__)
+
+Written = TypeVar("Written")
 
 EXPORT_EVERY_S = 1.0
 # Tracker states are stored with every event and, while something is going on, this often.
@@ -204,7 +209,7 @@ class Station:
             self._note_latency(item, hydrophone)
 
     async def _journal_events(self, journal: Journal, events: Sequence[PresenceEvent], hydrophone: Hydrophone) -> None:
-        entries = await journal.append(events, states=hydrophone.states())
+        entries = await self._persistently(lambda: journal.append(events, states=hydrophone.states()))
         self._stored_at_s[hydrophone.name] = self._monotonic_s()
         new = [entry.event for entry in entries]
         for event in new:
@@ -214,10 +219,30 @@ class Station:
         if new:
             self._on_events(new)
 
+    async def _persistently(self, write: Callable[[], Awaitable[Written]]) -> Written:
+        """Write to the journal until it works: events wait here, and what comes meanwhile is shed and counted."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(JournalError),
+            wait=wait_random_exponential(multiplier=0.5, max=10),
+            stop=lambda _: self._stop_asked,
+            before_sleep=self._note_journal_failure,
+            reraise=True,
+        )
+
+        async def attempt() -> Written:
+            return await write()
+
+        return await retrying(attempt)
+
+    def _note_journal_failure(self, retry: RetryCallState) -> None:
+        if retry.attempt_number == 1 and retry.outcome:
+            log.error("events cannot be journalled, trying on: %s", retry.outcome.exception())
+        self._metrics.journal_failures.inc()
+
     async def _remember_file(self, journal: Journal, path: str) -> None:
         """Mark the file before as done: this one's first window may still hold its last samples."""
-        await journal.append((), done=self._read_files)
-        self._read_files = [path]
+        done, self._read_files = self._read_files, [path]
+        await self._persistently(lambda: journal.append((), done=done))
 
     def _states_are_due(self, hydrophone: Hydrophone) -> bool:
         quiet = all(tracker.phase == "absent" for tracker in hydrophone.trackers)
