@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -25,9 +24,9 @@ from seacanary.listening import Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
 from seacanary.ntp import ntp_state
 from seacanary.observations import Detection
-from seacanary.publishers.delivery import Delivery, DeliveryStatus
+from seacanary.publishers.delivery import Delivery
 from seacanary.sources.files import FileReport
-from seacanary.sources.supervised import SourceChange, SupervisedSource
+from seacanary.sources.supervised import SupervisedSource
 from seacanary.telemetry import Telemetry
 from seacanary.view import HydrophoneView
 from seacanary.wiring import open_publisher, open_source, plays_recordings, supervision_of, waits_for_us
@@ -93,8 +92,8 @@ class Station:
         self._heard_at_s: dict[str, float] = {}
         self._stored_at_s: dict[str, float] = {}
         self._kinds: dict[str, int] = {}
-        self._delivery: dict[str, DeliveryStatus] = {}
         self._stop_asked = False
+        self._writing = asyncio.Lock()
         self._read_files: list[str] = []
         self._done_files: set[str] = set()
         self.recent = deque[PresenceEvent](maxlen=EVENTS_KEPT_FOR_VIEW)
@@ -138,7 +137,12 @@ class Station:
             self._listening.stop()
         publishers = [open_publisher(section) for section in self._config.publishers]
         deliveries = [
-            Delivery(journal, publisher, policy=self._config.delivery, on_change=self._note_delivery)
+            Delivery(
+                journal,
+                publisher,
+                policy=self._config.delivery,
+                on_change=partial(self._telemetry.delivery_changed, self._system_s),
+            )
             for publisher in publishers
         ]
         async with asyncio.TaskGroup() as group:
@@ -165,7 +169,7 @@ class Station:
         source = SupervisedSource(
             partial(open_source, section, done=self._done_files, on_file_done=self._note_file),
             supervision_of(section, self._config.supervision),
-            on_change=partial(self._note_source, name),
+            on_change=partial(self._telemetry.source_changed, name),
         )
         return Feed(name, source, partial(self._make, section, states), patient=waits_for_us(section))
 
@@ -202,14 +206,18 @@ class Station:
             return
         hydrophone = self._hydrophones[item.hydrophone]
         if isinstance(item, Detection):
-            self._note_detection(item)
+            self._latest[item.hydrophone] = item.probability
+            self._heard_at_s[item.hydrophone] = self._monotonic_s()
+            self._telemetry.detected(item, hydrophone)
         if conclusion.events or self._states_are_due(hydrophone):
             await self._journal_events(journal, conclusion.events, hydrophone)
         if isinstance(item, Detection):
-            self._note_latency(item, hydrophone)
+            self._telemetry.concluded(item, hydrophone, now_s=self._system_s())
 
     async def _journal_events(self, journal: Journal, events: Sequence[PresenceEvent], hydrophone: Hydrophone) -> None:
-        entries = await self._persistently(lambda: journal.append(events, states=hydrophone.states()))
+        states = hydrophone.states()  # before anything else can move on: states must not run ahead of events
+        async with self._writing:
+            entries = await self._persistently(lambda: journal.append(events, states=states))
         self._stored_at_s[hydrophone.name] = self._monotonic_s()
         new = [entry.event for entry in entries]
         for event in new:
@@ -265,8 +273,7 @@ class Station:
         self._metrics.clock_synchronised.set(ntp is not None and ntp.synchronised)
         for name, heard_at_s in self._heard_at_s.items():
             self._metrics.audio_age.labels(name).set(self._monotonic_s() - heard_at_s)
-        for status in self._delivery.values():
-            self._metrics.publisher_lag.labels(status.publisher).set(status.lag_s(self._system_s()))
+        self._telemetry.age_deliveries(self._system_s())
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
 
     async def _let_publishers_finish(self, deliveries: Sequence[Delivery]) -> None:
@@ -275,50 +282,12 @@ class Station:
         if not all(delivered):
             log.warning("stopping with events undelivered; they go out at the next start")
 
-    def _note_detection(self, detection: Detection) -> None:
-        self._latest[detection.hydrophone] = detection.probability
-        self._heard_at_s[detection.hydrophone] = self._monotonic_s()
-        self._metrics.windows.labels(detection.hydrophone).inc()
-        for call_type, probability in detection.probability.items():
-            self._metrics.probability.labels(detection.hydrophone, call_type).set(probability)
-        for tracker in self._hydrophones[detection.hydrophone].trackers:
-            heard = [p for name, p in detection.probability.items() if name in tracker.call_types]
-            if heard:
-                self._metrics.species_probability.labels(detection.hydrophone, tracker.species).set(max(heard))
-
-    def _note_latency(self, detection: Detection, hydrophone: Hydrophone) -> None:
-        """From the window's last sample to its journalled conclusion, for live audio only."""
-        clock = hydrophone.intake.clock
-        if clock is None or clock.error_bound_s() is None:
-            return
-        length = timedelta(seconds=(detection.end_sample - detection.first_sample) / detection.sample_rate_hz)
-        latency_s = self._system_s() - (detection.start + length).timestamp()
-        self._metrics.capture_to_event.observe(max(0.0, latency_s))
-
     def _note_file(self, report: FileReport) -> None:
         for warning in report.warnings:
             log.warning("%s", warning)
         self._done_files.add(str(report.path))
         if self._listening is not None:
             self._listening.file_done(str(report.path))
-
-    def _note_source(self, name: str, change: SourceChange) -> None:
-        for state in ("opening", "running", "stalled", "lost", "ended"):
-            self._metrics.source_state.labels(name, state).set(state == change.state)
-        if change.state in ("stalled", "lost"):
-            self._metrics.source_restarts.labels(name, change.state).inc()
-            log.warning(
-                "source %s %s: %s; next try in %.1f s", name, change.state, change.reason, change.next_try_s or 0
-            )
-
-    def _note_delivery(self, status: DeliveryStatus) -> None:
-        before = self._delivery.get(status.publisher, DeliveryStatus(status.publisher))
-        name, metrics = status.publisher, self._metrics
-        metrics.publisher_lag.labels(name).set(status.lag_s(self._system_s()))
-        metrics.publisher_pending.labels(name).set(status.waiting)
-        metrics.publisher_failures.labels(name).inc(status.failures - before.failures)
-        metrics.publisher_deadletters.labels(name).inc(status.dead_letters - before.dead_letters)
-        self._delivery[name] = status
 
     def _view_of(self, name: str, hydrophone: Hydrophone) -> HydrophoneView:
         return HydrophoneView(

@@ -1,11 +1,19 @@
-"""Telemetry: copies what the stages know into the metrics, once a second."""
+"""Telemetry: brings what the stages know into the metrics, as it happens or once a second."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import timedelta
+from typing import get_args
 
 from seacanary.hydrophone import Hydrophone
 from seacanary.ledger import LedgerTotals
 from seacanary.metrics import Metrics
+from seacanary.observations import Detection
+from seacanary.publishers.delivery import DeliveryStatus
+from seacanary.sources.supervised import SourceChange, SourceState
+
+log = logging.getLogger(__name__)
 
 PHASES = ("absent", "candidate", "present", "fading")
 
@@ -19,6 +27,50 @@ class Telemetry:
         self._unobserved: dict[tuple[str, str], int] = {}
         self._steps: dict[str, int] = {}
         self._gaps: dict[str, int] = {}
+        self._deliveries: dict[str, DeliveryStatus] = {}
+
+    def detected(self, detection: Detection, hydrophone: Hydrophone) -> None:
+        """A window was analysed."""
+        name, metrics = detection.hydrophone, self._metrics
+        metrics.windows.labels(name).inc()
+        for call_type, probability in detection.probability.items():
+            metrics.probability.labels(name, call_type).set(probability)
+        for tracker in hydrophone.trackers:
+            heard = [p for call_type, p in detection.probability.items() if call_type in tracker.call_types]
+            if heard:
+                metrics.species_probability.labels(name, tracker.species).set(max(heard))
+
+    def concluded(self, detection: Detection, hydrophone: Hydrophone, *, now_s: float) -> None:
+        """What a window led to is journalled; how long after its last sample, for live audio only."""
+        clock = hydrophone.intake.clock
+        if clock is None or clock.error_bound_s() is None:
+            return
+        length = timedelta(seconds=(detection.end_sample - detection.first_sample) / detection.sample_rate_hz)
+        self._metrics.capture_to_event.observe(max(0.0, now_s - (detection.start + length).timestamp()))
+
+    def source_changed(self, name: str, change: SourceChange) -> None:
+        """A source came into another state."""
+        for state in get_args(SourceState):
+            self._metrics.source_state.labels(name, state).set(state == change.state)
+        if change.state in ("stalled", "lost"):
+            self._metrics.source_restarts.labels(name, change.state).inc()
+            wait_s = change.next_try_s or 0.0
+            log.warning("source %s %s: %s; next try in %.1f s", name, change.state, change.reason, wait_s)
+
+    def delivery_changed(self, now_s: Callable[[], float], status: DeliveryStatus) -> None:
+        """A publisher got on, or did not."""
+        before = self._deliveries.get(status.publisher, DeliveryStatus(status.publisher))
+        name, metrics = status.publisher, self._metrics
+        metrics.publisher_pending.labels(name).set(status.waiting)
+        metrics.publisher_failures.labels(name).inc(status.failures - before.failures)
+        metrics.publisher_deadletters.labels(name).inc(status.dead_letters - before.dead_letters)
+        self._deliveries[name] = status
+        self.age_deliveries(now_s())
+
+    def age_deliveries(self, now_s: float) -> None:
+        """What waits grows older, also while nothing changes."""
+        for status in self._deliveries.values():
+            self._metrics.publisher_lag.labels(status.publisher).set(status.lag_s(now_s))
 
     def export(self, hydrophones: Mapping[str, Hydrophone], *, ntp_error_s: float | None) -> None:
         """Bring every hydrophone's metrics up to date.
