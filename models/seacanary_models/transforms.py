@@ -6,13 +6,13 @@ show 24-152 kHz in 1 kHz steps (384-point STFT, highest power of a column's eigh
 so a click of 100 µs keeps its level). Row r of a run holds the bin centred on the
 row's lower edge.
 
-No FFT operation is used: ONNX Runtime has none on CUDA. Each frame is folded about its
-centre, y[n] ± y[-n], so that cosines meet only the even part and sines only the odd part:
-half the arithmetic of a dense DFT. The low rows are computed from audio decimated by 4,
-and their bins divided by the decimation filter's gain, so the passband is flat.
+No FFT operation is used: ONNX Runtime has none on CUDA. Frames are folded and meet dense
+cosines and sines. The low rows are computed from audio decimated by 4, and their bins
+divided by the decimation filter's gain, so the passband is flat.
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -52,12 +52,11 @@ SHORT_TAPER: Final = 0.75
 _DECIMATION: Final = 4
 # 48 taps of Kaiser 9.2 between 24 and 72 kHz: what folds back onto 0-24 kHz is over 90 dB down.
 _FIR_TAPS: Final = 48
-_CHUNK: Final = 256  # samples; three chunks are one low hop, eight are one low frame
+_CHUNK: Final = 128  # samples filtered by one row of the product that decimates
 # Zeros before the window. Both STFTs read one padded buffer: it begins on a high frame (96 + 192 k)
 # and holds the first low frame (640) with half the filter's excess (22).
 _LEAD: Final = 672
-_CHUNKS: Final = 1542
-_PADDED: Final = _CHUNKS * _CHUNK
+_PADDED: Final = 514 * _LOW.hop_samples
 _FILTER_DELAY: Final = _LEAD - 640 - (_FIR_TAPS - _DECIMATION) // 2
 
 
@@ -88,24 +87,67 @@ def taper(length: int, share: float) -> NDArray[np.float64]:
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * fall), np.float64)
 
 
-def folded_basis(
-    window: NDArray[np.float64], bins: NDArray[np.int64], gain: NDArray[np.float64]
-) -> tuple[Tensor, Tensor]:
-    """Windowed cosines and sines that meet the first half of a folded frame.
+class FoldedDft(nn.Module):
+    """Power of some bins of windowed frames, with a quarter of a dense DFT's arithmetic.
+
+    With a symmetric window, y[n] + y[-n] about the frame's centre meets only cosines and y[n] - y[-n]
+    only sines; folded once more at a quarter of the frame, even bins meet only sums and odd bins only
+    differences. So a frame of N samples needs four products with matrices of N/4 rows.
 
     Args:
-        window: symmetric window [N] of the frame.
-        bins: DFT bins wanted.
-        gain: amplitude gain per bin.
+        window: symmetric window [N] of the frame, N divisible by 4.
+        first_bin: first DFT bin wanted, even.
+        gain: amplitude gain per bin, of even length.
 
-    Returns:
-        cosines and sines, float32 [N/2, bins], scaled so that a full-scale sine has magnitude 1.
+    Source: the first two radix-2 steps of a real FFT, decimation in frequency.
     """
-    length = window.size
-    offset = np.arange(length // 2) + 0.5 - length / 2
-    angle = 2 * np.pi * np.outer(offset, bins) / length
-    scale = (2 / window.sum()) * np.outer(window[: length // 2], gain)
-    return _float32(scale * np.cos(angle)), _float32(scale * np.sin(angle))
+
+    near: Tensor
+    far: Tensor
+    even_cosine: Tensor
+    even_sine: Tensor
+    odd_cosine: Tensor
+    odd_sine: Tensor
+
+    def __init__(self, window: NDArray[np.float64], first_bin: int, gain: NDArray[np.float64]) -> None:
+        super().__init__()
+        quarter = window.size // 4
+        offset = np.arange(quarter) + 0.5 - window.size / 2
+        angle = 2 * np.pi * np.outer(offset, first_bin + np.arange(gain.size)) / window.size
+        scale = gain * 2 / window.sum()
+        self.register_buffer("near", _float32(window[:quarter]), persistent=False)
+        self.register_buffer("far", _float32(window[quarter : 2 * quarter][::-1]), persistent=False)
+        for name, basis in (("cosine", scale * np.cos(angle)), ("sine", scale * np.sin(angle))):
+            self.register_buffer(f"even_{name}", _float32(basis[:, 0::2]), persistent=False)
+            self.register_buffer(f"odd_{name}", _float32(basis[:, 1::2]), persistent=False)
+
+    def forward(self, early: tuple[Tensor, Tensor], late: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Power of a frame given as two halves, each cut by `halves_of`.
+
+        Args:
+            early: first half of each frame, two parts [..., N/4].
+            late: second half of each frame.
+
+        Returns:
+            power of the even bins and of the odd bins, each [..., bins / 2]; a full-scale sine is 1.
+        """
+        first, second = early[0] * self.near, early[1] * self.far
+        third, fourth = late[1] * self.near, late[0] * self.far
+        sums, differences = first + second, first - second
+        late_sums, late_differences = third + fourth, third - fourth
+        even = _power((sums + late_sums) @ self.even_cosine, (differences - late_differences) @ self.even_sine)
+        odd = _power((differences + late_differences) @ self.odd_cosine, (sums - late_sums) @ self.odd_sine)
+        return even, odd
+
+
+def halves_of(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """First half of each block, and the second half reversed: [..., n] to two [..., n / 2]."""
+    half = blocks.shape[-1] // 2
+    return blocks[..., :half], blocks[..., half:].flip(-1)
+
+
+def _power(real: Tensor, imaginary: Tensor) -> Tensor:
+    return real * real + imaginary * imaginary
 
 
 def _decimation_matrix() -> Tensor:
@@ -126,23 +168,15 @@ class CompositeSpectrogram(nn.Module):
     """T: PCM to image. Every constant comes from `TRANSFORM`; nothing is learned."""
 
     decimation: Tensor
-    low_cosine: Tensor
-    low_sine: Tensor
-    high_cosine: Tensor
-    high_sine: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        low_bins = np.arange(_LOW.count)
-        high_bins = np.arange(_HIGH.count) + round(_HIGH.low_hz / _HIGH.step_hz)
-        hann = taper(_LOW.fft_samples // _DECIMATION, 1.0)
-        low = folded_basis(hann, low_bins, 1 / filter_gain(low_bins.astype(np.float64) * _LOW.step_hz))
-        high = folded_basis(taper(_HIGH.fft_samples, SHORT_TAPER), high_bins, np.ones(_HIGH.count))
+        low_hz = np.arange(_LOW.count).astype(np.float64) * _LOW.step_hz
         self.register_buffer("decimation", _decimation_matrix(), persistent=False)
-        for name, values in zip(("cosine", "sine"), low, strict=True):
-            self.register_buffer(f"low_{name}", values, persistent=False)
-        for name, values in zip(("cosine", "sine"), high, strict=True):
-            self.register_buffer(f"high_{name}", values, persistent=False)
+        self.low = FoldedDft(taper(_LOW.fft_samples // _DECIMATION, 1.0), 0, 1 / filter_gain(low_hz))
+        self.high = FoldedDft(
+            taper(_HIGH.fft_samples, SHORT_TAPER), round(_HIGH.low_hz / _HIGH.step_hz), np.ones(_HIGH.count)
+        )
 
     def forward(self, pcm: Tensor) -> Tensor:
         """The image of each window.
@@ -190,39 +224,42 @@ class CompositeSpectrogram(nn.Module):
 
     def _low_power(self, padded: Tensor) -> Tensor:
         """Mean power of a column's two long frames: [B, columns, 128]."""
-        half = _LOW.fft_samples // _DECIMATION // 2
-        hops = self._decimated(padded).reshape(-1, _CHUNKS // 3, 192)
-        frames = torch.cat([hops[:, :512], hops[:, 1:513], hops[:, 2:, : 2 * half - 384]], -1)
-        first, second = frames[..., :half], frames[..., half:].flip(-1)
-        power = _power((first + second) @ self.low_cosine, (first - second) @ self.low_sine)
-        pair = power.reshape(-1, TRANSFORM.columns, 2 * _LOW.count)
-        return 0.5 * (pair[..., : _LOW.count] + pair[..., _LOW.count :])
+        hop = _LOW.hop_samples // _DECIMATION
+        frame, count = _LOW.fft_samples // _DECIMATION, WINDOW_SAMPLES // _LOW.hop_samples
+        hops = self._decimated(padded).reshape(-1, _PADDED // _LOW.hop_samples, hop)
+        rest = hops[..., : frame - 2 * hop]
+        frames = torch.cat([hops[:, :count], hops[:, 1 : count + 1], rest[:, 2:]], -1)
+        first, second = halves_of(frames.reshape(-1, count, 2, frame // 2))
+        even, odd = self.low((first[:, :, 0], second[:, :, 0]), (first[:, :, 1], second[:, :, 1]))
+        return 0.5 * _interleaved(_fold_frames(even, torch.add), _fold_frames(odd, torch.add))
 
     def _decimated(self, padded: Tensor) -> Tensor:
-        """Audio at 96 kHz in chunks: [B, chunks, 64]."""
-        chunks = padded.reshape(-1, _CHUNKS, _CHUNK)
-        halo = self.decimation.shape[0] - _CHUNK
-        following = nn.functional.pad(chunks[:, 1:, :halo], (0, 0, 0, 1))
+        """Audio at 96 kHz in chunks: [B, chunks, chunk / 4]."""
+        chunks = padded.reshape(-1, _PADDED // _CHUNK, _CHUNK)
+        halo = chunks[..., : self.decimation.shape[0] - _CHUNK]
+        following = nn.functional.pad(halo[:, 1:], (0, 0, 0, 1))
         return torch.cat([chunks, following], -1) @ self.decimation
 
     def _high_power(self, padded: Tensor) -> Tensor:
         """Highest power of a column's eight short frames: [B, columns, 128]."""
-        hop, frames = _HIGH.hop_samples, WINDOW_SAMPLES // _HIGH.hop_samples
-        blocks = padded.reshape(-1, _PADDED // hop, hop)
+        hop, count = _HIGH.hop_samples, WINDOW_SAMPLES // _HIGH.hop_samples
         before = (_LEAD - hop // 2) // hop
-        first = blocks[:, before : before + frames]
-        second = blocks[:, before + 1 : before + 1 + frames].flip(-1)
-        power = _power((first + second) @ self.high_cosine, (first - second) @ self.high_sine)
-        return _pairwise_max(power.reshape(-1, TRANSFORM.columns, frames // TRANSFORM.columns * _HIGH.count))
+        blocks = padded.reshape(-1, _PADDED // hop, hop)[:, before : before + count + 1]
+        first, second = halves_of(blocks)
+        even, odd = self.high((first[:, :count], second[:, :count]), (first[:, 1:], second[:, 1:]))
+        return _interleaved(_fold_frames(even, torch.maximum), _fold_frames(odd, torch.maximum))
 
 
-def _power(real: Tensor, imaginary: Tensor) -> Tensor:
-    return real * real + imaginary * imaginary
+def _fold_frames(power: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Combine a column's frames, [B, frames, n] to [B, columns, n]: halvings beat one reduction."""
+    count, bins = power.shape[1:]
+    folded = power.reshape(-1, TRANSFORM.columns, count // TRANSFORM.columns * bins)
+    while folded.shape[-1] > bins:
+        half = folded.shape[-1] // 2
+        folded = combine(folded[..., :half], folded[..., half:])
+    return folded
 
 
-def _pairwise_max(frames: Tensor) -> Tensor:
-    """Maximum over eight frames laid side by side: three halvings beat one reduction."""
-    while frames.shape[-1] > _HIGH.count:
-        half = frames.shape[-1] // 2
-        frames = torch.maximum(frames[..., :half], frames[..., half:])
-    return frames
+def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
+    """Even and odd bins in order: two [B, columns, n] to [B, columns, 2 n]."""
+    return torch.stack([even, odd], -1).flatten(2)
