@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from seacanary.contract import CallType, ModelContract
 from seacanary.errors import ModelRefused
-from seacanary_models.classifier import MaskGuidedClassifier, mask_probability
+from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, mask_probability
 from seacanary_models.transforms import SAMPLE_RATE_HZ, TRANSFORM, WINDOW_SAMPLES, CompositeSpectrogram
 
 TRANSFORM_FILE: Final = "transform.onnx"
@@ -90,13 +90,16 @@ def default_contract(
         model: gives temperatures, mask threshold and sigma; without it they are the defaults.
 
     Raises:
-        ModelRefused: thresholds name a call type that does not exist.
+        ModelRefused: thresholds name a call type that does not exist, or the model has not three.
     """
     thresholds = thresholds or {}
     unknown = thresholds.keys() - {call_type.name for call_type in _CALL_TYPES}
     if unknown:
         raise ModelRefused(f"thresholds name unknown call types {sorted(unknown)}")
-    model = model or MaskGuidedClassifier()
+    config = model.config if model else ClassifierConfig()
+    temperatures = model.temperatures.tolist() if model else [1.0] * len(_CALL_TYPES)
+    if len(temperatures) != len(_CALL_TYPES):
+        raise ModelRefused(f"{model_id} has {len(temperatures)} call types, this contract {len(_CALL_TYPES)}")
     return ModelContract(
         model_id=model_id,
         sample_rate_hz=SAMPLE_RATE_HZ,
@@ -104,11 +107,11 @@ def default_contract(
         hop_samples=WINDOW_SAMPLES // 2,
         call_types=tuple(
             _call_type(call_type, thresholds, temperature)
-            for call_type, temperature in zip(_CALL_TYPES, model.temperatures.tolist(), strict=True)
+            for call_type, temperature in zip(_CALL_TYPES, temperatures, strict=True)
         ),
         transform=TRANSFORM,
-        mask_threshold=model.config.mask_threshold,
-        sigma_px=model.config.sigma_px,
+        mask_threshold=config.mask_threshold,
+        sigma_px=config.sigma_px,
         provenance=dict(provenance),
     )
 

@@ -244,9 +244,9 @@ class CompositeSpectrogram(nn.Module):
         """Highest power of a column's eight short frames: [B, columns, 128]."""
         hop, count = _HIGH.hop_samples, WINDOW_SAMPLES // _HIGH.hop_samples
         before = (_LEAD - hop // 2) // hop
-        blocks = padded.reshape(-1, _PADDED // hop, hop)[:, before : before + count + 1]
-        first, second = halves_of(blocks)
-        even, odd = self.high((first[:, :count], second[:, :count]), (first[:, 1:], second[:, 1:]))
+        first, second = halves_of(padded.reshape(-1, _PADDED // hop, hop))
+        early, late = slice(before, before + count), slice(before + 1, before + 1 + count)
+        even, odd = self.high((first[:, early], second[:, early]), (first[:, late], second[:, late]))
         return _interleaved(_fold_frames(even, torch.maximum), _fold_frames(odd, torch.maximum))
 
 

@@ -73,9 +73,11 @@ def test_any_batch_runs_chained(exported: Exported, batch: int) -> None:
     assert ((probability > 0) & (probability < 1)).all()
 
 
-def test_the_same_weights_give_the_same_bytes(exported: Exported, tmp_path: Path) -> None:
+def test_the_same_weights_give_the_same_bytes_and_the_model_keeps_its_mode(exported: Exported, tmp_path: Path) -> None:
     contract = default_contract("test-1", {"seed": "0"}, {"whistle": (0.8, 0.3)}, model=exported[0])
-    again = export(exported[0], contract, tmp_path)
+    model = exported[0].train()
+    again = export(model, contract, tmp_path)
+    assert model.training
     for first, second in zip(exported[1], again, strict=True):
         assert hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
 
@@ -95,12 +97,6 @@ def test_only_the_batch_is_dynamic_and_no_operation_lacks_a_cuda_kernel(exported
         assert not {node.op_type for node in graph.node} & {"STFT", "DFT", "Loop", "Scan", "If", "ReduceMin"}
 
 
-def test_export_leaves_the_model_in_training_mode(tmp_path: Path) -> None:
-    model = model_of(0).train()
-    export(model, default_contract("m", {}, model=model), tmp_path)
-    assert model.training
-
-
 def test_a_contract_that_disagrees_is_refused() -> None:
     model = model_of(0)
     with pytest.raises(ModelRefused, match="temperature"):
@@ -108,6 +104,12 @@ def test_a_contract_that_disagrees_is_refused() -> None:
     stated = default_contract("m", {}, model=model)
     with pytest.raises(ModelRefused, match=r"sigma_px is 4\.0 in the model, 6\.0"):
         check_contract(model, stated.model_copy(update={"sigma_px": 6.0}))
+
+
+def test_a_model_with_other_call_types_gets_no_default_contract() -> None:
+    model = MaskGuidedClassifier(ClassifierConfig(preset="tiny", call_types=2))
+    with pytest.raises(ModelRefused, match="m has 2 call types"):
+        default_contract("m", {}, model=model)
 
 
 def test_thresholds_for_an_unknown_call_type_are_refused() -> None:

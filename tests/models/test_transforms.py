@@ -97,7 +97,7 @@ def test_the_taper_is_a_hann_window_at_full_share_and_symmetric() -> None:
 def test_a_click_keeps_its_level_wherever_it_falls_in_a_column() -> None:
     click = (np.hanning(38) * np.sin(2 * np.pi * 130_000 * TIME_S[:38])).astype(np.float32)  # 100 µs
     levels = []
-    for offset in range(0, 1536, 48):
+    for offset in range(0, 1536, 96):
         pcm = np.zeros(WINDOW_SAMPLES, np.float32)
         first = 100 * 1536 + offset
         pcm[first : first + click.size] = click
