@@ -25,6 +25,7 @@ from seacanary.reports import (
     WindowFinding,
     finding_of_event,
     ledger_lines,
+    printable,
 )
 from seacanary.sources import Source
 from seacanary.sources.channels import hydrophone_names
@@ -138,14 +139,14 @@ class Analysis:
         return summary
 
     def _refuse(self, path: Path, message: str) -> None:
-        error = FileError(file=str(path), message=message)
+        error = FileError(file=printable(path), message=message)
         self._errors.append(error)
         self._emit(error)
 
     async def _analyse(self, path: Path) -> FileSummary:
         file = _OneFile(path, self._detector, self._options, emit=self._count)
         reports: list[FileReport] = []
-        section = FilesSection(path=path, name=path.stem or "recording", join_tolerance_s=None)
+        section = FilesSection(path=path, name=printable(Path(path.stem)) or "recording", join_tolerance_s=None)
         source = FilesSource(section, on_file_done=reports.append)
         watched = _Watched(source, lambda samples: self._progress(path, samples))
         feed = Feed(section.name, watched, file.make, patient=True)
@@ -154,7 +155,7 @@ class Analysis:
         await listening.run()
         file.close()
         _account_for_the_end(reports[-1], feed)
-        return _summarise(reports[-1], feed, self._detector)
+        return _summarise(reports[-1], feed, self._detector, windows_failed=listening.windows_failed)
 
     def _count(self, record: Record) -> None:
         if isinstance(record, Finding):
@@ -169,7 +170,7 @@ class _OneFile:
     def __init__(
         self, path: Path, detector: Detector, options: AnalysisOptions, *, emit: Callable[[Record], None]
     ) -> None:
-        self._path, self._detector, self._options, self._emit = str(path), detector, options, emit
+        self._path, self._detector, self._options, self._emit = printable(path), detector, options, emit
         contract = detector.contract
         self._mergers = [
             CallMerger(species, options.presence.thresholds_for(contract, species), self._path)
@@ -215,13 +216,13 @@ def _account_for_the_end(report: FileReport, feed: Feed) -> None:
         ledger.lost(report.frames_read - ledger.totals.elapsed)
 
 
-def _summarise(report: FileReport, feed: Feed, detector: Detector) -> FileSummary:
+def _summarise(report: FileReport, feed: Feed, detector: Detector, *, windows_failed: int) -> FileSummary:
     recording = report.recording
     if recording is None:
         raise SourceUnusable(report.refused or f"{report.path}: cannot be read")
     totals = {name: hydrophone.intake.ledger.totals for name, hydrophone in sorted(feed.hydrophones.items())}
     return FileSummary(
-        file=str(report.path),
+        file=printable(report.path),
         sample_rate_hz=recording.sample_rate_hz,
         duration_s=report.frames_read / recording.sample_rate_hz,
         start=recording.start,
@@ -229,4 +230,5 @@ def _summarise(report: FileReport, feed: Feed, detector: Detector) -> FileSummar
         ledger=ledger_lines(totals),
         unobserved_call_types=tuple(sorted(detector.contract.unobservable(recording.sample_rate_hz))),
         warnings=report.warnings,
+        windows_failed=windows_failed,
     )

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,14 +29,24 @@ class BatchingSection(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FileDone:
-    """Everything of a file stands before this point of the queue."""
+    """Everything of a file stands before this point of the queue.
 
+    Attributes:
+        feed: name of the feed that read it.
+        path: the file.
+        epoch: the stream epoch it belongs to; None if it was refused.
+    """
+
+    feed: str
     path: str
+    epoch: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
     """A hydrophone's feed is over; nothing of it follows."""
+
+    feed: str
 
     hydrophone: str
     reason: EndReason
@@ -57,6 +68,15 @@ class Batch:
     waited_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """An item that waits: whether it may be shed, and since when it waits (loop time)."""
+
+    item: BatchItem
+    live: bool
+    since_s: float
+
+
 class Batcher:
     """An ordered queue in front of the detector; bounded in windows.
 
@@ -66,32 +86,38 @@ class Batcher:
 
     def __init__(self, section: BatchingSection) -> None:
         self._section = section
-        self._items = deque[BatchItem]()
-        self._since = deque[float]()  # when each waiting window came, loop time
+        self._items = deque[_Queued]()
+        self._windows = 0
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:
         """Windows waiting."""
-        return len(self._since)
+        return self._windows
 
     def put(self, item: BatchItem) -> Window | None:
-        """Queue at once, for live sources; returns the oldest window if it had to be shed."""
+        """Queue at once, for live sources; returns the oldest live window if it had to be shed."""
         shed = None
-        if isinstance(item, Window):
-            if len(self) >= self._section.queue_windows:
-                shed = self._shed_oldest()
-            self._since.append(asyncio.get_running_loop().time())
-        self._items.append(item)
-        self._arrived.set()
+        if isinstance(item, Window) and len(self) >= self._section.queue_windows:
+            shed = self._shed_oldest()
+        self._append(item, live=True)
         return shed
 
     async def put_patiently(self, item: BatchItem) -> None:
-        """Queue when there is room, for recordings that can wait: nothing is shed."""
-        while isinstance(item, Window) and len(self) >= self._section.queue_windows:
+        """Queue when there is room, for recordings that can wait: nothing is shed.
+
+        Recordings keep to two batches, so that live windows hardly wait for them.
+        """
+        room = min(2 * self._section.max_windows, self._section.queue_windows)
+        while isinstance(item, Window) and len(self) >= room:
             self._room.clear()
             await self._room.wait()
-        self.put(item)
+        self._append(item, live=False)
+
+    def _append(self, item: BatchItem, *, live: bool) -> None:
+        self._windows += isinstance(item, Window)
+        self._items.append(_Queued(item, live, asyncio.get_running_loop().time()))
+        self._arrived.set()
 
     def close(self) -> None:
         """Let batches() end once the queue is empty."""
@@ -104,10 +130,16 @@ class Batcher:
             await self._wait_for_company()
             yield self._take()
 
-    def _shed_oldest(self) -> Window:
-        place, oldest = next((i, item) for i, item in enumerate(self._items) if isinstance(item, Window))
+    def _shed_oldest(self) -> Window | None:
+        for place, queued in enumerate(self._items):
+            if isinstance(queued.item, Window) and queued.live:
+                self._shed(place, queued.item)
+                return queued.item
+        return None  # only recordings wait, which keep to their two batches
+
+    def _shed(self, place: int, oldest: Window) -> None:
         del self._items[place]
-        self._since.popleft()
+        self._windows -= 1
         lost = Unobserved(
             hydrophone=oldest.hydrophone,
             epoch=oldest.epoch,
@@ -119,16 +151,15 @@ class Batcher:
         )
         continued = self._shed_stretch_before(place, lost)
         if continued is None:
-            self._items.insert(place, lost)
+            self._items.insert(place, _Queued(lost, live=True, since_s=0.0))
         else:
             index, older = continued
-            self._items[index] = replace(older, end_sample=lost.end_sample)
-        return oldest
+            self._items[index] = replace(self._items[index], item=replace(older, end_sample=lost.end_sample))
 
     def _shed_stretch_before(self, place: int, lost: Unobserved) -> tuple[int, Unobserved] | None:
         """The waiting shed stretch that `lost` continues: joined, the queue stays bounded."""
         for index in range(place - 1, -1, -1):
-            older = self._items[index]
+            older = self._items[index].item
             if isinstance(older, Unobserved) and older.hydrophone == lost.hydrophone:
                 joins = older.reason == "shed" and older.epoch == lost.epoch
                 return (index, older) if joins and older.end_sample >= lost.first_sample else None
@@ -155,15 +186,16 @@ class Batcher:
 
     def _take(self) -> Batch:
         items: list[BatchItem] = []
-        waited_s = 0.0
-        windows = 0
+        windows, waited_s, now_s = 0, 0.0, asyncio.get_running_loop().time()
         while self._items:
-            is_window = isinstance(self._items[0], Window)
+            is_window = isinstance(self._items[0].item, Window)
             if is_window and windows == self._section.max_windows:
                 break
+            queued = self._items.popleft()
             if is_window:
                 windows += 1
-                waited_s = max(waited_s, asyncio.get_running_loop().time() - self._since.popleft())
-            items.append(self._items.popleft())
+                waited_s = max(waited_s, now_s - queued.since_s)
+            items.append(queued.item)
+        self._windows -= windows
         self._room.set()
         return Batch(items, waited_s)

@@ -65,7 +65,14 @@ err = Console(stderr=True)
 
 def main() -> None:
     """Entry point of the `seacanary` command."""
-    app()
+    unread = False
+    try:
+        app()
+    except* BrokenPipeError:  # the reader of our output has gone, as with `| head`: nothing to complain of
+        unread = True
+    if unread:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 @app.callback()
@@ -125,7 +132,7 @@ def analyze(
         sheet.close()
     for error in summary.errors:
         _complain(error.message)
-    if summary.errors:
+    if summary.errors or any(file.windows_failed for file in summary.files):
         raise typer.Exit(1 if summary.files else 2)
 
 
@@ -179,9 +186,12 @@ def schema(
     if folder is None:
         typer.echo(schema_text(name), nl=False)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    for each in SCHEMAS:
-        (folder / f"{each}.schema.json").write_text(schema_text(each), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in SCHEMAS:
+            (folder / f"{each}.schema.json").write_text(schema_text(each), encoding="utf-8")
+    except OSError as exc:
+        _fail(f"{folder}: cannot be written: {exc.strerror}")
 
 
 @app.command(epilog=EPILOG)
@@ -255,10 +265,9 @@ def _run_station(config: StationConfig, *, as_json: bool, seconds: float | None)
         err.print(f"[yellow]warning:[/] model.providers asks for {config.model.providers[0]} first; running on "
                   f"{detector.provider}", highlight=False)  # fmt: skip
     runner = _or_exit(lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds))
-    try:
-        _or_exit(runner.run)
-    except OSError as exc:
-        _fail(f"metrics: cannot listen on {config.metrics.host}:{config.metrics.port}: {exc}; choose another port")
+    summary = _or_exit(runner.run)
+    if summary.troubles:
+        raise typer.Exit(1)
 
 
 def _or_exit(call: Callable[[], T]) -> T:

@@ -85,6 +85,7 @@ class StationConfig(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
+        self._refuse_numbered_twins()
         for what, names in (
             ("hydrophone", [h for source in self.sources for h in source.hydrophone_names]),
             ("publisher", [p.name for p in self.publishers]),
@@ -93,6 +94,14 @@ class StationConfig(BaseModel):
             if twice:
                 raise ValueError(f"{what} names must be unique in a station; used twice: {', '.join(twice)}")
         return self
+
+    def _refuse_numbered_twins(self) -> None:
+        """A recording's channels are called NAME-ch1 and so on: no other hydrophone may be."""
+        recordings = [s.name for s in self.sources if isinstance(s, FilesSection) and not s.hydrophones]
+        for name in (h for source in self.sources for h in source.hydrophone_names):
+            twin = re.sub(r"-ch\d+$", "", name)
+            if twin != name and twin in recordings:
+                raise ValueError(f"hydrophone {name} could be a channel of the recordings named {twin}; rename one")
 
 
 def read_config(path: Path, environment: Mapping[str, str] | None = None) -> StationConfig:

@@ -33,6 +33,7 @@ class Feed:
         source: where blocks come from, supervised.
         make: makes the stages of a hydrophone when its first block comes.
         patient: whether the source can wait (a recording), so that nothing is shed.
+        live: whether silence of the source means that nobody is listening.
         hydrophones: those heard so far, by name.
     """
 
@@ -40,6 +41,7 @@ class Feed:
     source: Source
     make: Callable[[str], Hydrophone]
     patient: bool
+    live: bool = False
     hydrophones: dict[str, Hydrophone] = field(default_factory=dict)
 
     def hydrophone(self, name: str) -> Hydrophone:
@@ -89,12 +91,21 @@ class Listening:
         self._batcher = Batcher(batching)
         self._answers = asyncio.Queue[_Answer | None](ANSWERS_AHEAD)
         self._stop = asyncio.Event()
-        self._failed: list[SourceUnusable] = []
+        self._heard_at_s: dict[str, float] = {}
+        self._began_s = 0.0
+        self.failed: dict[str, SourceUnusable] = {}
+        self.windows_failed = 0
 
     @property
     def hydrophones(self) -> dict[str, Hydrophone]:
         """All hydrophones heard so far, by name."""
         return {name: hydrophone for feed in self._feeds for name, hydrophone in feed.hydrophones.items()}
+
+    def silent_s(self) -> dict[str, float]:
+        """How long each hydrophone of a live feed has delivered nothing, seconds."""
+        now_s = time.monotonic()
+        live = [name for feed in self._feeds if feed.live for name in feed.hydrophones]
+        return {name: now_s - self._heard_at_s.get(name, self._began_s) for name in live}
 
     @property
     def waiting(self) -> int:
@@ -105,9 +116,9 @@ class Listening:
         """End all feeds here; what was captured is still analysed."""
         self._stop.set()
 
-    def file_done(self, path: str) -> None:
+    def file_done(self, done: FileDone) -> None:
         """Mark in the queue that all of a file has been read."""
-        self._batcher.put(FileDone(path))
+        self._batcher.put(done)
 
     async def run(self) -> None:
         """Listen until every feed has ended or stop() was called, and all is concluded.
@@ -115,12 +126,13 @@ class Listening:
         Raises:
             SourceUnusable: no feed could be used at all.
         """
+        self._began_s = time.monotonic()
         try:
             await self._run_stages()
         except* SeaCanaryError as group:
             raise first_of(group) from group
-        if self._failed and len(self._failed) == len(self._feeds):
-            raise self._failed[0]
+        if self.failed and len(self.failed) == len(self._feeds):
+            raise next(iter(self.failed.values()))
 
     async def _run_stages(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -137,13 +149,13 @@ class Listening:
                     await self._hear(feed, block)
         except SourceUnusable as exc:
             log.error("source %s cannot be used: %s", feed.name, exc)
-            self._failed.append(exc)
+            self.failed[feed.name] = exc
         finally:
             await feed.source.aclose()
         for hydrophone in feed.hydrophones.values():
             await self._queue(feed, hydrophone.end())
             reason: EndReason = "station_stopped" if self._stop.is_set() else "stream_ended"
-            self._batcher.put(StreamEnded(hydrophone.name, reason))
+            self._batcher.put(StreamEnded(feed.name, hydrophone.name, reason))
 
     async def _until_stopped(self, feed: Feed) -> AsyncGenerator[AudioBlock]:
         blocks = aiter(feed.source.blocks())
@@ -165,6 +177,7 @@ class Listening:
 
     async def _hear(self, feed: Feed, block: AudioBlock) -> None:
         hydrophone = feed.hydrophone(block.hydrophone)
+        self._heard_at_s[block.hydrophone] = time.monotonic()
         began = time.perf_counter()
         windows = hydrophone.hear(block)
         self._metrics.stage_duration.labels("intake").observe(time.perf_counter() - began)
@@ -195,12 +208,16 @@ class Listening:
         try:
             return await loop.run_in_executor(executor, self._detector.detect, windows)
         except Exception:  # whatever the runtime raises: the windows are unobserved, the station goes on
-            log.exception("the model could not answer for %d windows", len(windows))
+            if not self.windows_failed:
+                log.exception("the model could not answer; further failures are counted, not logged")
+            self.windows_failed += len(windows)
             self._metrics.inference_failures.inc()
             return [self.hydrophones[window.hydrophone].fail(window) for window in windows]
         finally:
             self._metrics.batch_windows.observe(len(windows))
-            self._metrics.inference_duration.observe(loop.time() - began)
+            took_s = loop.time() - began
+            self._metrics.inference_duration.observe(took_s)
+            self._metrics.stage_duration.labels("inference").observe(took_s)
 
     async def _conclude(self) -> None:
         while (answer := await self._answers.get()) is not None:

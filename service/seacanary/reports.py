@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -86,6 +88,7 @@ class FileSummary(BaseModel):
     ledger: dict[str, dict[str, int | bool]] = Field(description="samples by hydrophone: where each one went")
     unobserved_call_types: tuple[str, ...] = Field(description="call types the rate cannot carry")
     warnings: tuple[str, ...] = ()
+    windows_failed: int = Field(0, description="windows the model could not answer; their samples are unobserved")
 
 
 class Summary(BaseModel):
@@ -100,6 +103,11 @@ class Summary(BaseModel):
     balanced: bool
     files: tuple[FileSummary, ...]
     errors: tuple[FileError, ...]
+
+
+def printable(path: Path) -> str:
+    """A path as text that can be written as UTF-8, whatever bytes its name is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 Record = Finding | WindowFinding | FileError | Summary

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -14,11 +15,14 @@ from rich.panel import Panel
 
 from seacanary.config import StationConfig
 from seacanary.detection import Detector
+from seacanary.errors import ConfigError
 from seacanary.events import PresenceEvent
 from seacanary.metrics import Metrics
 from seacanary.reports import ledger_lines
 from seacanary.station import Station, StationSummary
 from seacanary.view import ledger_table, station_panel
+
+log = logging.getLogger(__name__)
 
 REFRESH_S = 0.25
 
@@ -42,17 +46,15 @@ class Runner:
         self._metrics = Metrics()
         self._station = Station(config, detector=detector, metrics=self._metrics, on_events=self._tell)
         self._footer = ""
+        self._read = True  # until whoever reads our JSON lines has gone away
 
     def run(self) -> StationSummary:
         """Run to the end and print the account.
 
         Raises:
-            SeaCanaryError: the station cannot go on.
-            OSError: the metrics port is taken.
+            SeaCanaryError: the station cannot go on, or the metrics port is taken.
         """
-        if self._config.metrics.enabled:
-            port = self._metrics.serve(self._config.metrics)
-            self._footer = f"metrics: http://{self._config.metrics.host}:{port}/metrics"
+        self._serve_metrics()
         try:
             summary = asyncio.run(self._run())
         finally:
@@ -60,10 +62,22 @@ class Runner:
         self._close(summary)
         return summary
 
+    def _serve_metrics(self) -> None:
+        section = self._config.metrics
+        if not section.enabled:
+            return
+        try:
+            port = self._metrics.serve(section)
+        except OSError as exc:
+            raise ConfigError(
+                f"metrics: cannot listen on {section.host}:{section.port}: {exc.strerror}; choose another host or port"
+            ) from exc
+        self._footer = f"metrics: http://{section.host}:{port}/metrics"
+
     async def _run(self) -> StationSummary:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._station.stop)
+            loop.add_signal_handler(number, self._stop, number)
         if self._seconds is not None:
             loop.call_later(self._seconds, self._station.stop)
         view = asyncio.create_task(self._show())
@@ -73,6 +87,11 @@ class Runner:
             view.cancel()
             with suppress(asyncio.CancelledError):
                 await view
+
+    def _stop(self, number: int) -> None:
+        """Stop in order; the same signal again then stops at once."""
+        asyncio.get_running_loop().remove_signal_handler(number)
+        self._station.stop()
 
     async def _show(self) -> None:
         if self._as_json or not self._console.is_terminal:
@@ -94,15 +113,24 @@ class Runner:
     def _tell(self, events: Sequence[PresenceEvent]) -> None:
         for event in events:
             if self._as_json:
-                self._console.file.write(json.dumps({"type": event.kind, **event.model_dump(mode="json")}) + "\n")
-                self._console.file.flush()
+                self._write({"type": event.kind, **event.model_dump(mode="json")})
             elif not self._console.is_terminal:
                 self._console.print(one_line(event), highlight=False, soft_wrap=True)
 
+    def _write(self, line: Mapping[str, object]) -> None:
+        """Write a line of JSON; a reader that has gone away does not stop the station."""
+        if not self._read:
+            return
+        try:
+            self._console.file.write(json.dumps(line) + "\n")
+            self._console.file.flush()
+        except BrokenPipeError:
+            log.warning("nobody reads stdout any more; events go on to the journal and the publishers")
+            self._read = False
+
     def _close(self, summary: StationSummary) -> None:
         if self._as_json:
-            self._console.file.write(json.dumps(summary_object(summary)) + "\n")
-            self._console.file.flush()
+            self._write(summary_object(summary))
             return
         self._console.print(ledger_table(summary.ledger))
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.events.items())) or "none"
@@ -110,6 +138,8 @@ class Runner:
         for name, count in summary.unsent.items():
             if count:
                 self._console.print(f"{name}: {count} events not yet delivered; the journal keeps them")
+        for trouble in summary.troubles:
+            self._console.print(f"trouble: {trouble}", highlight=False, soft_wrap=True, markup=False)
 
 
 def one_line(event: PresenceEvent) -> str:
@@ -131,4 +161,5 @@ def summary_object(summary: StationSummary) -> dict[str, object]:
         "ledger": ledger_lines(summary.ledger),
         "events": dict(summary.events),
         "unsent": dict(summary.unsent),
+        "troubles": list(summary.troubles),
     }

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -12,7 +13,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from seacanary import __version__
-from seacanary.batching import FileDone
+from seacanary.batching import FileDone, StreamEnded
 from seacanary.config import SourceSection, StationConfig, check_against_model
 from seacanary.detection import Detector
 from seacanary.errors import JournalError, SeaCanaryError, first_of
@@ -29,7 +30,7 @@ from seacanary.sources.files import FileReport
 from seacanary.sources.supervised import SupervisedSource
 from seacanary.telemetry import Telemetry
 from seacanary.view import HydrophoneView
-from seacanary.wiring import open_publisher, open_source, plays_recordings, supervision_of, waits_for_us
+from seacanary.wiring import is_named_by, open_publisher, open_source, plays_recordings, supervision_of, waits_for_us
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,14 @@ class StationSummary:
         ledger: where every sample went, by hydrophone.
         events: journalled in this run, by kind.
         unsent: events that each publisher has still to deliver; the journal keeps them.
+        troubles: what could not be done, as sentences: sources that could not be used, files refused,
+            windows the model did not answer.
     """
 
     ledger: Mapping[str, LedgerTotals]
     events: Mapping[str, int]
     unsent: Mapping[str, int]
+    troubles: tuple[str, ...] = ()
 
 
 class Station:
@@ -89,13 +93,13 @@ class Station:
         self._telemetry = Telemetry(metrics)
         self._listening: Listening | None = None
         self._latest: dict[str, Mapping[str, float]] = {}
-        self._heard_at_s: dict[str, float] = {}
         self._stored_at_s: dict[str, float] = {}
         self._kinds: dict[str, int] = {}
         self._stop_asked = False
         self._writing = asyncio.Lock()
-        self._read_files: list[str] = []
+        self._read_files: dict[str, list[FileDone]] = {}
         self._done_files: set[str] = set()
+        self._refused_files: list[str] = []
         self.recent = deque[PresenceEvent](maxlen=EVENTS_KEPT_FOR_VIEW)
         metrics.build.info({"version": __version__, "model": detector.contract.model_id})
 
@@ -126,7 +130,7 @@ class Station:
         self._done_files |= await journal.done_files()
         feeds = [self._feed(i, section, states) for i, section in enumerate(self._config.sources)]
         await self._close_orphans(journal, states)
-        self._listening = Listening(
+        self._listening = listening = Listening(
             feeds,
             detector=self._detector,
             batching=self._config.batching,
@@ -134,31 +138,42 @@ class Station:
             tell=partial(self._take_in, journal),
         )
         if self._stop_asked:
-            self._listening.stop()
-        publishers = [open_publisher(section) for section in self._config.publishers]
-        deliveries = [
-            Delivery(
-                journal,
-                publisher,
-                policy=self._config.delivery,
-                on_change=partial(self._telemetry.delivery_changed, self._system_s),
-            )
-            for publisher in publishers
-        ]
-        async with asyncio.TaskGroup() as group:
-            background: list[asyncio.Task[None]] = [group.create_task(self._watch(journal))]
-            background += [group.create_task(delivery.run()) for delivery in deliveries]
-            await self._listening.run()
-            await journal.append((), done=self._read_files)
-            await self._let_publishers_finish(deliveries)
-            for task in background:
-                task.cancel()
-        for publisher in publishers:
-            await publisher.aclose()
+            listening.stop()
+        async with AsyncExitStack() as opened:
+            deliveries = self._open_deliveries(journal, opened)
+            await self._work(journal, listening, deliveries)
         self._export()
         unsent = {d.status.publisher: journal.head - await journal.cursor(d.status.publisher) for d in deliveries}
         ledger = {name: hydrophone.intake.ledger.totals for name, hydrophone in self._hydrophones.items()}
-        return StationSummary(ledger, dict(self._kinds), unsent)
+        return StationSummary(ledger, dict(self._kinds), unsent, self._troubles(listening))
+
+    def _open_deliveries(self, journal: Journal, opened: AsyncExitStack) -> list[Delivery]:
+        deliveries = []
+        for section in self._config.publishers:
+            publisher = open_publisher(section)
+            opened.push_async_callback(publisher.aclose)
+            note = partial(self._telemetry.delivery_changed, self._system_s)
+            deliveries.append(Delivery(journal, publisher, policy=self._config.delivery, on_change=note))
+        return deliveries
+
+    async def _work(self, journal: Journal, listening: Listening, deliveries: Sequence[Delivery]) -> None:
+        """Listen, deliver, export and watch, until listening is over and the rest has had its time."""
+        async with asyncio.TaskGroup() as group:
+            background: list[asyncio.Task[None]] = [
+                group.create_task(self._export_always()),
+                group.create_task(self._watch_silence(journal)),
+            ]
+            background += [group.create_task(delivery.run()) for delivery in deliveries]
+            await listening.run()
+            await self._let_publishers_finish(deliveries)
+            for task in background:
+                task.cancel()
+
+    def _troubles(self, listening: Listening) -> tuple[str, ...]:
+        unusable = [f"source {name}: {error}" for name, error in listening.failed.items()]
+        failed = listening.windows_failed
+        unanswered = [f"the model did not answer for {failed} windows"] if failed else []
+        return (*unusable, *self._refused_files, *unanswered)
 
     @property
     def _hydrophones(self) -> Mapping[str, Hydrophone]:
@@ -167,11 +182,21 @@ class Station:
     def _feed(self, place: int, section: SourceSection, states: Mapping[str, str]) -> Feed:
         name = f"{place}-{section.kind}"
         source = SupervisedSource(
-            partial(open_source, section, done=self._done_files, on_file_done=self._note_file),
+            partial(open_source, section, done=self._done_files, on_file_done=partial(self._note_file, name)),
             supervision_of(section, self._config.supervision),
             on_change=partial(self._telemetry.source_changed, name),
         )
-        return Feed(name, source, partial(self._make, section, states), patient=waits_for_us(section))
+        feed = Feed(
+            name,
+            source,
+            partial(self._make, section, states),
+            patient=waits_for_us(section),
+            live=not plays_recordings(section),
+        )
+        for hydrophone in _stored_names(states):
+            if is_named_by(section, hydrophone):
+                feed.hydrophone(hydrophone)  # an open presence must be able to end, even if nothing comes
+        return feed
 
     def _make(self, section: SourceSection, states: Mapping[str, str], name: str) -> Hydrophone:
         hydrophone = self._hydrophone(name, pad_at_end=plays_recordings(section))
@@ -190,9 +215,9 @@ class Station:
 
     async def _close_orphans(self, journal: Journal, states: Mapping[str, str]) -> None:
         """End presences of hydrophones that this station no longer has."""
-        known = [name for section in self._config.sources for name in section.hydrophone_names]
-        names = {key.rpartition("/")[0] for key in states}
-        for name in sorted(n for n in names if not any(n == k or n.startswith(f"{k}-ch") for k in known)):
+        for name in _stored_names(states):
+            if any(is_named_by(section, name) for section in self._config.sources):
+                continue
             orphan = self._hydrophone(name, pad_at_end=False)
             orphan.restore(states)
             events = orphan.close("lost_coverage")
@@ -202,12 +227,13 @@ class Station:
     async def _take_in(self, journal: Journal, conclusion: Conclusion) -> None:
         item = conclusion.item
         if isinstance(item, FileDone):
-            await self._remember_file(journal, item.path)
+            await self._remember_file(journal, item)
             return
+        if isinstance(item, StreamEnded) and item.reason == "stream_ended":
+            await self._mark_done(journal, self._read_files.pop(item.feed, []))
         hydrophone = self._hydrophones[item.hydrophone]
         if isinstance(item, Detection):
             self._latest[item.hydrophone] = item.probability
-            self._heard_at_s[item.hydrophone] = self._monotonic_s()
             self._telemetry.detected(item, hydrophone)
         if conclusion.events or self._states_are_due(hydrophone):
             await self._journal_events(journal, conclusion.events, hydrophone)
@@ -247,32 +273,50 @@ class Station:
             log.error("events cannot be journalled, trying on: %s", retry.outcome.exception())
         self._metrics.journal_failures.inc()
 
-    async def _remember_file(self, journal: Journal, path: str) -> None:
-        """Mark the file before as done: this one's first window may still hold its last samples."""
-        done, self._read_files = self._read_files, [path]
-        await self._persistently(lambda: journal.append((), done=done))
+    async def _remember_file(self, journal: Journal, done: FileDone) -> None:
+        """Mark the files of an epoch as done when another has begun.
+
+        After a crash the epoch is read again from its first file, so that windows lie
+        where they lay before; what was analysed before is recognised and not told again.
+        """
+        read = self._read_files.setdefault(done.feed, [])
+        if read and read[-1].epoch != done.epoch:
+            await self._mark_done(journal, read)
+            read.clear()
+        read.append(done)
+
+    async def _mark_done(self, journal: Journal, files: Sequence[FileDone]) -> None:
+        paths = [file.path for file in files]
+        async with self._writing:
+            await self._persistently(lambda: journal.append((), done=paths))
 
     def _states_are_due(self, hydrophone: Hydrophone) -> bool:
         quiet = all(tracker.phase == "absent" for tracker in hydrophone.trackers)
         return not quiet and self._monotonic_s() - self._stored_at_s.get(hydrophone.name, 0.0) >= STATES_EVERY_S
 
-    async def _watch(self, journal: Journal) -> None:
-        """Every second: export metrics; end presences of hydrophones that fell silent."""
+    async def _export_always(self) -> None:
         while True:
             await asyncio.sleep(EXPORT_EVERY_S)
             self._export()
-            for name, hydrophone in self._hydrophones.items():
-                silent_s = self._monotonic_s() - self._heard_at_s.get(name, self._monotonic_s())
-                events = hydrophone.fall_silent(silent_s)
+
+    async def _watch_silence(self, journal: Journal) -> None:
+        """End the presences of live hydrophones that fell silent."""
+        while True:
+            await asyncio.sleep(EXPORT_EVERY_S)
+            # While the journal is stuck, what was heard waits: that is no silence.
+            if self._listening is None or self._writing.locked():
+                continue
+            for name, silent_s in self._listening.silent_s().items():
+                events = self._hydrophones[name].fall_silent(silent_s)
                 if events:
-                    await self._journal_events(journal, events, hydrophone)
+                    await self._journal_events(journal, events, self._hydrophones[name])
 
     def _export(self) -> None:
         ntp = ntp_state()
         self._telemetry.export(self._hydrophones, ntp_error_s=ntp.maximum_error_s if ntp else None)
         self._metrics.clock_synchronised.set(ntp is not None and ntp.synchronised)
-        for name, heard_at_s in self._heard_at_s.items():
-            self._metrics.audio_age.labels(name).set(self._monotonic_s() - heard_at_s)
+        for name, silent_s in (self._listening.silent_s() if self._listening else {}).items():
+            self._metrics.audio_age.labels(name).set(silent_s)
         self._telemetry.age_deliveries(self._system_s())
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
 
@@ -282,12 +326,14 @@ class Station:
         if not all(delivered):
             log.warning("stopping with events undelivered; they go out at the next start")
 
-    def _note_file(self, report: FileReport) -> None:
+    def _note_file(self, feed: str, report: FileReport) -> None:
         for warning in report.warnings:
             log.warning("%s", warning)
         self._done_files.add(str(report.path))
         if self._listening is not None:
-            self._listening.file_done(str(report.path))
+            self._listening.file_done(FileDone(feed, str(report.path), report.epoch))
+        if report.refused:
+            self._refused_files.append(report.refused)
 
     def _view_of(self, name: str, hydrophone: Hydrophone) -> HydrophoneView:
         return HydrophoneView(
@@ -296,3 +342,8 @@ class Station:
             totals=hydrophone.intake.ledger.totals,
             sample_rate_hz=hydrophone.intake.sample_rate_hz,
         )
+
+
+def _stored_names(states: Mapping[str, str]) -> list[str]:
+    """Hydrophones that have a state in the journal."""
+    return sorted({key.rpartition("/")[0] for key in states})

@@ -1,5 +1,6 @@
 """From a section of the configuration to the part it describes."""
 
+import re
 from collections.abc import Callable, Collection
 
 from seacanary.config import PublisherSection, SourceSection
@@ -62,6 +63,13 @@ def plays_recordings(section: SourceSection) -> bool:
 def supervision_of(section: SourceSection, policy: SupervisionPolicy) -> SupervisionPolicy:
     """The policy for a source; one that may rightly be idle is never stalled."""
     return policy if section.can_stall else policy.patient()
+
+
+def is_named_by(section: SourceSection, hydrophone: str) -> bool:
+    """Whether a source may deliver this hydrophone; a file's channels are numbered when it is opened."""
+    names = section.hydrophone_names
+    numbered = re.sub(r"-ch\d+$", "", hydrophone)
+    return hydrophone in names or (isinstance(section, FilesSection) and numbered in names)
 
 
 def waits_for_us(section: SourceSection) -> bool:

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 from zlib import crc32
@@ -66,6 +66,7 @@ class FileReport:
     Attributes:
         path: the file.
         recording: its header, or None if it was refused.
+        epoch: the stream epoch it was played in, or None if it was refused.
         refused: why it was refused, or None.
         frames_read: frames delivered, unusable samples among them.
         missing_frames: frames the header promises but the file does not hold.
@@ -76,6 +77,7 @@ class FileReport:
 
     path: Path
     recording: Recording | None = None
+    epoch: datetime | None = None
     refused: str | None = None
     frames_read: int = 0
     missing_frames: int = 0
@@ -123,7 +125,7 @@ class FilesSource:
             monotonic: clock for pace and settling.
             sleep: waits, for the pace.
         """
-        self._section, self._skip, self._on_file_done = section, frozenset(skip), on_file_done
+        self._section, self._skip, self._on_file_done = section, skip, on_file_done
         self._block_s, self._monotonic = block_s, monotonic
         self._pacer = Pacer(monotonic, sleep) if section.pace == "realtime" else None
         self._timeline = Timeline(section.join_tolerance_s)
@@ -139,6 +141,9 @@ class FilesSource:
             SourceLost: a watched folder is not there (now).
         """
         async for recording in self._recordings():
+            if str(recording.path) in self._skip:
+                self._pass_over(recording)
+                continue
             async for block in self._play(recording):
                 yield block
 
@@ -156,7 +161,7 @@ class FilesSource:
         elif await self._on_disk(lambda: is_folder(path)):
             for recording in await self._on_disk(self._in_folder):
                 yield recording
-        elif str(path) not in self._skip:
+        else:
             yield await self._on_disk(lambda: self._probe(path))
 
     def _refuse(self, path: Path, reason: SourceUnusable) -> None:
@@ -183,9 +188,8 @@ class FilesSource:
         return self._in_order(arrivals.complete(present, self._monotonic()))
 
     def _in_order(self, files: list[Path]) -> list[Recording]:
-        """Readable files that are not to be skipped, by start time, then name."""
-        wanted = [path for path in files if str(path) not in self._skip]
-        readable = [recording for path in wanted if (recording := self._probe_or_report(path)) is not None]
+        """Readable files by start time, then name."""
+        readable = [recording for path in files if (recording := self._probe_or_report(path)) is not None]
         return sorted(readable, key=lambda recording: (recording.start, recording.path))
 
     def _probe(self, path: Path) -> Recording:
@@ -196,7 +200,8 @@ class FilesSource:
         try:
             return _set_apart(self._probe(path))
         except SourceUnusable as exc:
-            self._refuse(path, exc)
+            if str(path) not in self._skip:
+                self._refuse(path, exc)
             return None
 
     def _looks_whole(self, path: Path) -> bool:
@@ -205,6 +210,11 @@ class FilesSource:
         except SourceUnusable:
             return False
         return recording.frames >= recording.promised_frames
+
+    def _pass_over(self, recording: Recording) -> None:
+        """Leave a file out, but let it take its place: epochs must not depend on what was heard before."""
+        self._timeline.place(recording)
+        self._timeline.advance(recording.frames)
 
     async def _play(self, recording: Recording) -> AsyncIterator[AudioBlock]:
         try:
@@ -233,7 +243,17 @@ class FilesSource:
         self._timeline.advance(read)
         self._release()
         missing = max(0, recording.promised_frames - read)
-        self._on_file_done(FileReport(recording.path, recording, None, read, missing, unusable, reader.damage))
+        self._on_file_done(
+            FileReport(
+                recording.path,
+                recording,
+                epoch,
+                frames_read=read,
+                missing_frames=missing,
+                unusable_samples=unusable,
+                damage=reader.damage,
+            )
+        )
 
     async def _keep_pace(self, length_s: float) -> None:
         self._played_s += length_s

@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from seacanary.sources.recordings import Recording
 
 _STEP = timedelta(microseconds=1)
+# After a restart an epoch that was not heard to its end is read again from its first file,
+# so that windows lie where they lay before; this bounds how much that is.
+LONGEST_JOINED = timedelta(hours=1)
 
 
 class Timeline:
@@ -36,6 +39,8 @@ class Timeline:
         if not (last.time_known and recording.time_known):
             return False
         if (last.sample_rate_hz, last.channels) != (recording.sample_rate_hz, recording.channels):
+            return False
+        if recording.start - epoch >= LONGEST_JOINED:
             return False
         end = epoch + timedelta(seconds=self._next_sample / last.sample_rate_hz)
         # Two takes of one moment are no sequence, however short they are.
