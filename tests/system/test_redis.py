@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from redis import Redis
 
 from event_samples import event
@@ -392,8 +391,3 @@ async def test_tls_with_a_certificate_of_our_own(tmp_path: Path, journal: Journa
             assert client.xlen(STREAM) == 1
     finally:
         server.kill()
-
-
-def test_a_url_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="scheme must be one of redis, rediss, unix, got 'http'"):
-        RedisStreamsSection(url=SecretStr("http://127.0.0.1"))

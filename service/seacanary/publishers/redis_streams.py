@@ -6,6 +6,7 @@ appends in one MULTI: if anything (another connection, FLUSHALL, a restart)
 touches the stream in between, nothing is appended and the batch is tried again.
 """
 
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ SCHEMES = ("redis", "rediss", "unix")
 class RedisStreamsSection(BaseModel):
     """Events sent to a Redis stream, one stream per station."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["redis_streams"] = "redis_streams"
     name: str = Field("redis", min_length=1, description="name of the cursor, the metrics and the logs")
@@ -48,11 +49,19 @@ class RedisStreamsSection(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _known_scheme(cls, url: SecretStr) -> SecretStr:
-        scheme = urlsplit(url.get_secret_value()).scheme
-        if scheme not in SCHEMES:
-            raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got '{scheme}'")
+    def _usable(cls, url: SecretStr) -> SecretStr:
+        _check(url.get_secret_value())
         return url
+
+    @field_validator("ca_file")
+    @classmethod
+    def _readable(cls, ca_file: Path | None) -> Path | None:
+        if ca_file is not None:
+            try:
+                ssl.create_default_context(cafile=ca_file)
+            except OSError as exc:
+                raise ValueError(f"{ca_file}: no certificates can be read: {exc.strerror or exc}") from exc
+        return ca_file
 
     @property
     def place(self) -> str:
@@ -197,6 +206,29 @@ class RedisStreams:
 
     def _unwell(self, exc: Exception) -> DeliveryRetryable:
         return DeliveryRetryable(f"{self._section.place}: {type(exc).__name__}: {exc}")
+
+
+def _check(url: str) -> None:
+    """Refuse a URL that no client can be made of; what is said of it holds no password.
+
+    Raises:
+        ValueError: what is wrong with it. Its cause is left out, as that may quote the URL.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("this is not a URL") from None
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got '{parts.scheme}'")
+    try:
+        has_port = parts.port != 0
+    except ValueError:
+        has_port = False
+    if not has_port:
+        raise ValueError(
+            "port must be a number from 1 to 65535; in user and password write '/', '?', '#' and '@' "
+            "as %2F, %3F, %23 and %40"
+        )
 
 
 def _decoded(reply: object) -> dict[str, dict[str, str]]:
