@@ -28,7 +28,7 @@ BAND_MEMORY_WINDOWS = 500
 class GuardSection(BaseModel):
     """When a source counts as a machine."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     after_s: float = Field(7200.0, gt=0, description="observed seconds of sameness before a source is flagged")
     stop_s: float = Field(600.0, gt=0, description="observed seconds of silence after which it is forgotten")

@@ -12,7 +12,7 @@ from seacanary.errors import ConfigError
 class Thresholds(BaseModel):
     """The two probabilities of one call type's hysteresis."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     enter: float = Field(gt=0, le=1, description="probability that opens a presence")
     leave: float = Field(ge=0, lt=1, description="probability below which it may close")
@@ -32,7 +32,7 @@ class Thresholds(BaseModel):
 class PresenceRule(BaseModel):
     """How many windows make a presence, how much quiet ends it, how often it is reported."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     k: int = Field(2, ge=1, description="windows over enter, of the last n observed, that make a presence")
     n: int = Field(4, ge=1, le=256, description="observed windows looked back on")

@@ -175,3 +175,9 @@ def test_a_restart_and_a_replay_change_nothing() -> None:
     got += [held for _, held in watch(again, scene, start=150, windows=150)]
     assert got == expected
     assert again.snapshot() == unbroken.snapshot()
+
+
+@pytest.mark.parametrize("field", sorted(GuardSection.model_fields))
+def test_a_guard_that_would_wait_for_ever_is_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        GuardSection.model_validate({field: float("inf")})

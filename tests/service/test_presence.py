@@ -467,3 +467,16 @@ def test_thresholds_and_rules_that_cannot_work_are_refused() -> None:
         Thresholds(enter=0.4, leave=0.5)
     with pytest.raises(ValueError, match="must not exceed n"):
         PresenceRule(k=5, n=4)
+
+
+@pytest.mark.parametrize("endless", [float("inf"), float("nan")])
+@pytest.mark.parametrize("field", ["certain", "hold_s", "update_s"])
+def test_rules_are_finite(field: str, endless: float) -> None:
+    with pytest.raises(ValueError, match=field):
+        PresenceRule.model_validate({field: endless})
+
+
+@pytest.mark.parametrize("thresholds", [{"enter": float("inf"), "leave": 0.2}, {"enter": 0.5, "leave": float("nan")}])
+def test_thresholds_are_finite(thresholds: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="finite number"):
+        Thresholds.model_validate(thresholds)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class DeliveryPolicy(BaseModel):
     """How patiently events are delivered."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     batch: int = Field(200, ge=1, le=1000, description="events handed over at once, at most")
     timeout_s: float = Field(10.0, gt=0, description="longest wait for one acknowledgement")

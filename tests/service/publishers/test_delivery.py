@@ -180,3 +180,9 @@ async def test_nothing_asks_a_far_side_that_cannot_be_asked(journal: Journal) ->
         await asyncio.sleep(0.12)  # past two rechecks
         await journal.append([event(1)])
         assert await delivery.drain(5)
+
+
+@pytest.mark.parametrize("field", ["timeout_s", "first_wait_s", "longest_wait_s", "recheck_s"])
+def test_a_wait_without_end_is_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        DeliveryPolicy.model_validate({field: float("inf")})
