@@ -126,7 +126,7 @@ class Analysis:
             try:
                 self._summaries.append(asyncio.run(self._analyse(path)))
             except SeaCanaryError as exc:
-                self._refuse(path, str(exc))
+                self._refuse(path, printable(Path(str(exc))))
         summary = Summary(
             model_id=self._detector.contract.model_id,
             detections=self._detections,

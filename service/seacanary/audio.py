@@ -44,6 +44,7 @@ class AudioBlock:
         arrival: when the last sample arrived, or None for recorded audio,
             whose time follows from epoch and rate alone.
         source_file: the file the samples were read from, if any.
+        time_known: whether `epoch` is a real time; an undated recording's is a stand-in.
     """
 
     hydrophone: str
@@ -53,6 +54,7 @@ class AudioBlock:
     epoch: datetime
     arrival: Arrival | None = None
     source_file: str | None = None
+    time_known: bool = True
 
     @property
     def end_sample(self) -> int:

@@ -66,6 +66,7 @@ class _Stream:
     clock: StreamClock
     run: _Run
     end_sample: int
+    time_known: bool
     files: deque[tuple[int, str | None]] = field(default_factory=lambda: deque(maxlen=FILES_REMEMBERED))
 
     def reads(self, block: AudioBlock) -> None:
@@ -196,6 +197,7 @@ class Intake:
             clock=StreamClock(block.epoch, block.sample_rate_hz),
             run=self._new_run(block),
             end_sample=block.first_sample,
+            time_known=block.time_known,
         )
         return self._stream
 
@@ -206,8 +208,7 @@ class Intake:
     def _change_epoch(self, block: AudioBlock, stream: _Stream) -> tuple[IntakeResult, _Stream]:
         """End the epoch; what was lost up to the next is measured in UTC, for want of a common count."""
         ended = self._end_run(stream, pad=self._pad_at_end)
-        pause = block.epoch - stream.clock.utc(stream.end_sample)
-        lost = max(0, round(pause.total_seconds() * block.sample_rate_hz) + block.first_sample)
+        lost = _lost_between(stream, block)
         same_epoch = block.epoch == stream.epoch
         gap = Gap(
             self.hydrophone,
@@ -264,6 +265,14 @@ class Intake:
 
 def _continues(block: AudioBlock, stream: _Stream) -> bool:
     return block.epoch == stream.epoch and block.sample_rate_hz == stream.sample_rate_hz
+
+
+def _lost_between(stream: _Stream, block: AudioBlock) -> int:
+    """Samples of the block's rate between an epoch and the next; none can be told of undated recordings."""
+    if not (stream.time_known and block.time_known):
+        return 0
+    pause = block.epoch - stream.clock.utc(stream.end_sample)
+    return max(0, round(pause.total_seconds() * block.sample_rate_hz) + block.first_sample)
 
 
 def _floor(model_sample: int, stream: _Stream, model_rate_hz: int) -> int:

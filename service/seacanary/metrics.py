@@ -115,11 +115,15 @@ class Metrics:
         self.batch_windows = self._histogram("batch_windows", "Windows per batch.", buckets=BATCH_BUCKETS)
         self.queue_windows = self._gauge("queue_windows", "Windows waiting for inference.")
         self.stage_duration = self._histogram(
-            "stage_duration_seconds", "Time a window spends in a stage: intake, queue, inference, presence.",
+            "stage_duration_seconds", "Time spent in a stage: intake, queue, inference, presence, journal.",
             "stage", buckets=STAGE_BUCKETS_S,
         )  # fmt: skip
+        self.capture_to_conclusion = self._histogram(
+            "capture_to_conclusion_seconds", "From a live window's last sample to what the trackers made of it.",
+            buckets=LATENCY_BUCKETS_S,
+        )  # fmt: skip
         self.capture_to_event = self._histogram(
-            "capture_to_event_seconds", "From a window's last sample to its journalled event.",
+            "capture_to_event_seconds", "From a live window's last sample to the event it led to, journalled.",
             buckets=LATENCY_BUCKETS_S,
         )  # fmt: skip
 

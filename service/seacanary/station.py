@@ -238,13 +238,16 @@ class Station:
         if conclusion.events or self._states_are_due(hydrophone):
             await self._journal_events(journal, conclusion.events, hydrophone)
         if isinstance(item, Detection):
-            self._telemetry.concluded(item, hydrophone, now_s=self._system_s())
+            led_to_events = bool(conclusion.events)
+            self._telemetry.concluded(item, hydrophone, now_s=self._system_s(), led_to_events=led_to_events)
 
     async def _journal_events(self, journal: Journal, events: Sequence[PresenceEvent], hydrophone: Hydrophone) -> None:
         states = hydrophone.states()  # before anything else can move on: states must not run ahead of events
+        began_s = self._monotonic_s()
         async with self._writing:
             entries = await self._persistently(lambda: journal.append(events, states=states))
         self._stored_at_s[hydrophone.name] = self._monotonic_s()
+        self._metrics.stage_duration.labels("journal").observe(self._stored_at_s[hydrophone.name] - began_s)
         new = [entry.event for entry in entries]
         for event in new:
             self._metrics.events.labels(event.hydrophone, event.species, event.kind).inc()

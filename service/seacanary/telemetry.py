@@ -40,13 +40,16 @@ class Telemetry:
             if heard:
                 metrics.species_probability.labels(name, tracker.species).set(max(heard))
 
-    def concluded(self, detection: Detection, hydrophone: Hydrophone, *, now_s: float) -> None:
-        """What a window led to is journalled; how long after its last sample, for live audio only."""
+    def concluded(self, detection: Detection, hydrophone: Hydrophone, *, now_s: float, led_to_events: bool) -> None:
+        """A window is done with, its events journalled; how long after its last sample, for live audio only."""
         clock = hydrophone.intake.clock
         if clock is None or clock.error_bound_s() is None:
             return
         length = timedelta(seconds=(detection.end_sample - detection.first_sample) / detection.sample_rate_hz)
-        self._metrics.capture_to_event.observe(max(0.0, now_s - (detection.start + length).timestamp()))
+        latency_s = max(0.0, now_s - (detection.start + length).timestamp())
+        self._metrics.capture_to_conclusion.observe(latency_s)
+        if led_to_events:
+            self._metrics.capture_to_event.observe(latency_s)
 
     def source_changed(self, name: str, change: SourceChange) -> None:
         """A source came into another state."""

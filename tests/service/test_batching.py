@@ -61,6 +61,27 @@ async def test_patient_windows_wait_for_room_and_are_never_shed() -> None:
     assert [w.first_sample // HOP for w in seen if isinstance(w, Window)] == list(range(10))
 
 
+async def test_a_recording_neither_sheds_live_windows_nor_is_shed_by_them() -> None:
+    batcher = Batcher(BatchingSection(max_windows=2, queue_windows=6))
+
+    async def play() -> None:
+        for place in range(8):
+            await batcher.put_patiently(window("recording", place))
+
+    playing = asyncio.create_task(play())
+    await asyncio.sleep(0)
+    assert len(batcher) == 4
+    shed = [batcher.put(window("live", place)) for place in range(5)]
+    assert [w.hydrophone for w in shed if w] == ["live"] * 3
+    seen = []
+    async for batch in batcher.batches():
+        seen += [i for i in batch.items if isinstance(i, Window)]
+        if playing.done():
+            batcher.close()
+    assert [w.first_sample // HOP for w in seen if w.hydrophone == "recording"] == list(range(8))
+    assert [w.first_sample // HOP for w in seen if w.hydrophone == "live"] == [3, 4]
+
+
 async def test_a_lone_window_leaves_when_its_deadline_is_over() -> None:
     batcher = Batcher(BatchingSection(max_windows=8, deadline_s=0.01))
     batcher.put(window("a", 0))

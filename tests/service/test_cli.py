@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,3 +223,34 @@ def test_unusable_files_exit_with_2_and_one_clear_sentence(
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr
     assert re.search(message, result.stderr)
+
+
+def test_a_file_whose_name_is_no_utf8_is_refused_in_words(model: Path, tmp_path: Path) -> None:
+    plain = recording(tmp_path / "plain.wav", loud_s=None)
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/h\xff\xfe.wav"))
+    plain.rename(odd)
+    result = call("analyze", odd, "--model", model)
+    assert result.exit_code == 2
+    assert "cannot be opened" in of_type(lines(result), "error")[0]["message"]
+
+
+def test_a_reader_that_goes_away_is_no_traceback(model: Path, tmp_path: Path) -> None:
+    path = recording(tmp_path / "long.wav", loud_s=(1.0, 2.0), seconds=60)
+    command = [sys.executable, "-m", "seacanary.cli", "analyze", "--windows", "--model", str(model), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert "Traceback" not in errors
+
+
+def test_one_unusable_source_among_others_is_told_and_exits_with_1(model: Path, tmp_path: Path) -> None:
+    good = {"kind": "files", "path": str(tmp_path / "20260501_120000.wav"), "name": "h1"}
+    gone = {"kind": "files", "path": str(tmp_path / "gone.wav"), "name": "h2"}
+    result = call("run", config(tmp_path, model, sources=[good, gone]), "--json")
+    assert result.exit_code == 1
+    summary = lines(result)[-1]
+    assert any("gone.wav" in trouble for trouble in summary["troubles"])
+    assert summary["ledger"]["h1"]["analysed"] == 4 * RATE_HZ

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from seacanary.audio import Arrival, AudioBlock, Window
+from seacanary.audio import Arrival, AudioBlock, Window, read_only
 from seacanary.intake import Gap, Intake, IntakeResult
 from seacanary.ledger import LedgerTotals, Outcome
 
@@ -325,3 +325,13 @@ def test_a_block_after_the_end_is_refused() -> None:
     station.end()
     with pytest.raises(ValueError, match="after end"):
         station.push(block(audio(1)))
+
+
+def test_no_loss_is_told_between_recordings_of_which_one_is_undated() -> None:
+    intake = Intake("h1", sample_rate_hz=8000, window_samples=64, hop_samples=32, pad_at_end=True)
+    samples = read_only(np.zeros(100, np.float32))
+    undated = datetime(1970, 1, 1, tzinfo=UTC)
+    intake.push(AudioBlock("h1", samples, 0, 8000, undated, time_known=False))
+    intake.push(AudioBlock("h1", samples, 0, 8000, datetime(2026, 5, 1, tzinfo=UTC)))
+    assert intake.ledger.totals.lost == 0
+    assert intake.ledger.totals.elapsed == 200

@@ -35,6 +35,7 @@ def channel_blocks(
     epoch: datetime,
     arrival: Arrival | None = None,
     source_file: str | None = None,
+    time_known: bool = True,
 ) -> Iterator[AudioBlock]:
     """Blocks of one stretch, channel by channel; unusable samples are left out, so positions jump over them.
 
@@ -46,6 +47,7 @@ def channel_blocks(
         epoch: UTC of stream index 0.
         arrival: when the last sample arrived, for live audio.
         source_file: where the samples were read from, for recorded audio.
+        time_known: whether `epoch` is a real time.
     """
     for hydrophone, row in zip(hydrophones, samples, strict=True):
         for run in finite_runs(row):
@@ -58,4 +60,5 @@ def channel_blocks(
                 # the clock fit wants the arrival of this very sample, not of a later one
                 arrival=arrival if run.stop == row.size else None,
                 source_file=source_file,
+                time_known=time_known,
             )

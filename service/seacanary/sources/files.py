@@ -235,6 +235,7 @@ class FilesSource:
                 sample_rate_hz=recording.sample_rate_hz,
                 epoch=epoch,
                 source_file=str(recording.path),
+                time_known=recording.time_known,
             ):
                 heard += block.samples.size
                 yield block
