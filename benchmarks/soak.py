@@ -66,7 +66,7 @@ def total(samples: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: s
 def quantile_bound(samples: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str, q: float) -> float:
     """Upper edge of the histogram bucket that holds the quantile, seconds."""
     buckets = sorted((float(dict(labels)["le"]), v) for (n, labels), v in samples.items() if n == f"{name}_bucket")
-    return next(edge for edge, count in buckets if count >= q * buckets[-1][1])
+    return next((edge for edge, count in buckets if count >= q * buckets[-1][1]), float("nan"))
 
 
 def watch(process: subprocess.Popen[str], *, port: int, minutes: float) -> tuple[list[tuple[float, float]], dict]:
@@ -109,7 +109,7 @@ def report(
     """Print and store what came out."""
     steady = np.array([pair for pair in memory if pair[0] >= min(WARM_UP_S, memory[-1][0] / 2)])
     slope_mb_per_h = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0] * 3600)
-    latency = "seacanary_capture_to_event_seconds"
+    events, windows = "seacanary_capture_to_event_seconds", "seacanary_capture_to_conclusion_seconds"
     results = {
         "minutes": options.minutes,
         "hydrophones": options.hydrophones,
@@ -121,14 +121,27 @@ def report(
         "rss_mb_first": round(float(steady[0, 1]), 1),
         "rss_mb_last": round(float(steady[-1, 1]), 1),
         "rss_slope_mb_per_h": round(slope_mb_per_h, 2),
-        "capture_to_event_p50_bucket_s": quantile_bound(latest, latency, 0.50),
-        "capture_to_event_p99_bucket_s": quantile_bound(latest, latency, 0.99),
+        "capture_to_event_p50_bucket_s": quantile_bound(latest, events, 0.50),
+        "capture_to_event_p99_bucket_s": quantile_bound(latest, events, 0.99),
+        "capture_to_conclusion_p99_bucket_s": quantile_bound(latest, windows, 0.99),
         "latency_target_s": LATENCY_TARGET_S,
+        "model_id": next(dict(labels)["model"] for (name, labels) in latest if name == "seacanary_build_info"),
         "cpu_cores_used": round(cpu_s / (memory[-1][0] + 10), 2),
         "date": datetime.now(UTC).date().isoformat(),
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     Console().print_json(data=results)
+    misses = [
+        text
+        for missed, text in (
+            (results["windows_shed"] > 0, "windows were shed"),
+            (not results["balanced"], "the ledger does not balance"),
+            (results["capture_to_event_p99_bucket_s"] > LATENCY_TARGET_S, "p99 capture-to-event is over hop + 0.5 s"),
+        )
+        if missed
+    ]
+    if misses:
+        sys.exit("soak missed: " + "; ".join(misses))
 
 
 if __name__ == "__main__":
