@@ -2,6 +2,7 @@
 
 The cursor moves only after the far side has acknowledged, so a crash at any
 instant repeats at most one batch; each publisher recognises its repeats.
+A journal that fails is tried on, as a far side is: an outage of the disk ends nothing.
 """
 
 import asyncio
@@ -9,15 +10,17 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Never
+from typing import Never, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable
+from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable, JournalError
 from seacanary.events import JournalEntry
 from seacanary.journal import Journal
 from seacanary.publishers import Publisher, Rechecked
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class DeliveryStatus:
         failures: attempts that failed since the start.
         dead_letters: events put aside since the start.
         refills: times the far side was found to have lost entries since the start.
+        journal_failures: reads and writes of the journal that failed since the start.
         trouble: why the last attempt failed; None when it did not.
     """
 
@@ -56,6 +60,7 @@ class DeliveryStatus:
     failures: int = 0
     dead_letters: int = 0
     refills: int = 0
+    journal_failures: int = 0
     trouble: str | None = None
 
     def lag_s(self, now_s: float) -> float:
@@ -77,18 +82,15 @@ class Delivery:
         """Deliver from `journal` to `publisher`; `on_change` learns of every step on the loop."""
         self._journal, self._publisher, self._policy = journal, publisher, policy
         self._on_change = on_change
+        self._backoff = wait_random_exponential(multiplier=policy.first_wait_s, max=policy.longest_wait_s)
         self.status = DeliveryStatus(publisher.name)
 
     async def run(self) -> Never:
-        """Deliver until cancelled.
-
-        Raises:
-            JournalError: the journal cannot be read or written.
-        """
-        sequence = await self._journal.cursor(self._publisher.name)
+        """Deliver until cancelled."""
+        sequence = await self._of_journal(lambda: self._journal.cursor(self._publisher.name))
         while True:
             await self._report_lag(sequence)
-            batch = await self._journal.read_after(sequence, self._policy.batch)
+            batch = await self._read_after(sequence, self._policy.batch)
             try:
                 sequence = await (self._deliver(batch) if batch else self._idle(sequence))
             except DeliveryLost as lost:
@@ -98,7 +100,8 @@ class Delivery:
         """Wait until run() has delivered all there is now; False if the time was too short."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._journal.wait_delivered(self._publisher.name, self._journal.head)
+                head = self._journal.head
+                await self._of_journal(lambda: self._journal.wait_delivered(self._publisher.name, head))
         except TimeoutError:
             return False
         return True
@@ -112,18 +115,18 @@ class Delivery:
                 return await self._deliver(batch[:1])
             await self._put_aside(batch[0], str(rejected))
             return batch[0].sequence
-        await self._journal.move_cursor(self._publisher.name, batch[-1].sequence)
+        await self._move_cursor(batch[-1].sequence)
         return batch[-1].sequence
 
     async def _put_aside(self, entry: JournalEntry, reason: str) -> None:
         log.error("%s refused event %d for good: %s", self._publisher.name, entry.sequence, reason)
-        await self._journal.dead_letter(self._publisher.name, entry, reason)
+        await self._of_journal(lambda: self._journal.dead_letter(self._publisher.name, entry, reason))
         self._report(dead_letters=self.status.dead_letters + 1)
 
     async def _idle(self, sequence: int) -> int:
         """Wait for an event; meanwhile ask now and then whether what was delivered is still there."""
         publisher = self._publisher
-        delivered = await self._journal.read_after(sequence - 1, 1) if sequence else []
+        delivered = await self._read_after(sequence - 1, 1) if sequence else []
         if isinstance(publisher, Rechecked) and delivered:
             await self._persist(lambda: publisher.recheck(delivered[0]))
         with suppress(TimeoutError):
@@ -135,7 +138,7 @@ class Delivery:
         oldest_kept = 0 if lost.keeps is None else self._journal.head - lost.keeps
         back_to = max(0, min(sequence, max(lost.held_until, oldest_kept)))
         log.warning("%s has lost events %d to %d: %s", self._publisher.name, back_to + 1, sequence, lost)
-        await self._journal.move_cursor(self._publisher.name, back_to)
+        await self._move_cursor(back_to)
         self._report(refills=self.status.refills + 1)
         # A far side that keeps losing must not be refilled in a hot loop.
         await asyncio.sleep(self._policy.first_wait_s)
@@ -145,7 +148,7 @@ class Delivery:
         """Try until it works, with exponential backoff and full jitter."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(DeliveryRetryable),
-            wait=wait_random_exponential(multiplier=self._policy.first_wait_s, max=self._policy.longest_wait_s),
+            wait=self._backoff,
             before_sleep=self._note_failure,
             reraise=True,
         )
@@ -170,12 +173,37 @@ class Delivery:
         await self._report_lag(self.status.delivered)
 
     async def _report_lag(self, delivered: int) -> None:
-        oldest = await self._journal.read_after(delivered, 1)
+        oldest = await self._read_after(delivered, 1)
         self._report(
             delivered=delivered,
             waiting=self._journal.head - delivered,
             oldest_waiting_ms=oldest[0].entry_ms if oldest else None,
         )
+
+    async def _read_after(self, sequence: int, limit: int) -> list[JournalEntry]:
+        return await self._of_journal(lambda: self._journal.read_after(sequence, limit))
+
+    async def _move_cursor(self, sequence: int) -> None:
+        await self._of_journal(lambda: self._journal.move_cursor(self._publisher.name, sequence))
+
+    async def _of_journal(self, access: Callable[[], Awaitable[T]]) -> T:
+        """Read or write the journal until it works: docs/decisions/0005 says why."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(JournalError),
+            wait=self._backoff,
+            before_sleep=self._note_journal_failure,
+            reraise=True,
+        )
+
+        async def attempt() -> T:
+            return await access()
+
+        return await retrying(attempt)
+
+    def _note_journal_failure(self, retry: RetryCallState) -> None:
+        if retry.attempt_number == 1 and retry.outcome:
+            log.error("%s waits for the journal: %s", self._publisher.name, retry.outcome.exception())
+        self._report(journal_failures=self.status.journal_failures + 1)
 
     def _report(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]  # fields by name

@@ -1,8 +1,9 @@
 """Delivery: the cursor follows acknowledgements, whatever the far side does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,99 @@ async def test_nothing_asks_a_far_side_that_cannot_be_asked(journal: Journal) ->
         await asyncio.sleep(0.12)  # past two rechecks
         await journal.append([event(1)])
         assert await delivery.drain(5)
+
+
+# --- the journal's own disk fails --------------------------------------------
+
+
+@contextmanager
+def unwritable(path: Path, table: str) -> Iterator[None]:
+    """Meanwhile nothing can be written to a table, as on a full disk."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(f"CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+        yield
+        other.execute("DROP TRIGGER full")
+
+
+@contextmanager
+def unreadable(path: Path, table: str) -> Iterator[None]:
+    """Meanwhile a table cannot be read."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(f"ALTER TABLE {table} RENAME TO away")
+        yield
+        other.execute(f"ALTER TABLE away RENAME TO {table}")
+
+
+def troubled() -> tuple[asyncio.Event, Callable[[DeliveryStatus], None]]:
+    """An event that is set once the journal has failed twice, and what sets it."""
+    failed = asyncio.Event()
+    return failed, lambda status: failed.set() if status.journal_failures >= 2 else None
+
+
+async def test_a_cursor_that_cannot_be_written_is_tried_on_and_nothing_is_sent_again(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed, note = troubled()
+    await journal.append([event(1), event(2)])
+    async with delivering(journal, far_side := FarSide(), note) as delivery:
+        with unwritable(tmp_path / "journal.db", "cursors"):
+            await failed.wait()
+        assert await delivery.drain(5)
+        await journal.append([event(3)])
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 2, 3]
+    assert await journal.cursor("far") == 3
+    assert [r.levelname for r in caplog.records if "disk is full" in r.message] == ["ERROR"]
+
+
+async def test_a_dead_letter_that_cannot_be_written_is_tried_on(journal: Journal, tmp_path: Path) -> None:
+    def picky(entries: Sequence[JournalEntry]) -> None:
+        if entries[0].sequence == 1:
+            raise DeliveryRejected("413 too large")
+
+    failed, note = troubled()
+    [first, _] = await journal.append([event(1), event(2)])
+    async with delivering(journal, far_side := FarSide(picky), note) as delivery:
+        with unwritable(tmp_path / "journal.db", "dead_letters"):
+            await failed.wait()
+        assert await delivery.drain(5)
+    assert far_side.received == [2]
+    assert await journal.dead_letters("far") == [(first, "413 too large")]
+    assert delivery.status.dead_letters == 1
+
+
+@pytest.mark.parametrize("table", ["cursors", "events"])
+async def test_a_journal_that_cannot_be_read_is_tried_on(journal: Journal, tmp_path: Path, table: str) -> None:
+    failed, note = troubled()
+    await journal.append([event(1), event(2)])
+    async with delivering(journal, far_side := FarSide(), note) as delivery:
+        with unreadable(tmp_path / "journal.db", table):
+            await failed.wait()
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 2]
+
+
+async def test_a_refill_whose_cursor_cannot_be_written_is_tried_on(journal: Journal, tmp_path: Path) -> None:
+    failed, note = troubled()
+    await journal.append([event(1), event(2)])
+    async with delivering(journal, far_side := ForgetfulFarSide(), note) as delivery:
+        assert await delivery.drain(5)
+        with unwritable(tmp_path / "journal.db", "cursors"):
+            far_side.received.clear()
+            await failed.wait()
+        while delivery.status.refills == 0:
+            await asyncio.sleep(0.01)
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 2]
+
+
+async def test_draining_from_a_journal_that_cannot_be_read_takes_no_longer_than_allowed(
+    journal: Journal, tmp_path: Path
+) -> None:
+    await journal.append([event(1)])
+    with unreadable(tmp_path / "journal.db", "cursors"):
+        async with delivering(journal, FarSide()) as delivery:
+            assert not await delivery.drain(0.1)
 
 
 @pytest.mark.parametrize("field", ["timeout_s", "first_wait_s", "longest_wait_s", "recheck_s"])
