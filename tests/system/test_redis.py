@@ -24,6 +24,7 @@ from event_samples import event
 from seacanary.errors import DeliveryRetryable
 from seacanary.events import PresenceEvent
 from seacanary.journal import Journal
+from seacanary.journal_reading import rewind_publisher
 from seacanary.publishers.delivery import Delivery, DeliveryPolicy, DeliveryStatus
 from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
 
@@ -276,6 +277,35 @@ async def test_a_refill_brings_no_more_than_the_stream_keeps(journal: Journal, s
         await refilled.wait()
         assert await delivery.drain(20)
     assert stream_of(server) == (await journal_of(journal))[-10:]
+
+
+# --- a replay ----------------------------------------------------------------
+
+
+async def replayed(path: Path, to: RedisStreamsSection, *, after: int) -> list[tuple[str, str, int]]:
+    """What the journal holds, once the run after a rewind has delivered."""
+    await rewind_publisher(path, "redis", after=after)
+    async with await Journal.open(path) as journal:
+        async with delivering(journal, to) as delivery:
+            assert await delivery.drain(20)
+        return await journal_of(journal)
+
+
+@pytest.mark.parametrize("after", [0, 15])
+async def test_a_replay_doubles_nothing_and_refills_what_was_flushed(
+    tmp_path: Path, server: Server, after: int
+) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal:
+        await journal.append([event(n) for n in range(1, 31)])
+    first = await replayed(path, section(server), after=0)
+    assert stream_of(server) == first
+    assert await replayed(path, section(server), after=after) == stream_of(server)
+    assert len(stream_of(server)) == 30
+    with Redis(port=server.port) as client:
+        client.flushall()
+    assert await replayed(path, section(server), after=after) == stream_of(server)
+    assert len(stream_of(server)) == 30
 
 
 # --- the writer dies ---------------------------------------------------------
