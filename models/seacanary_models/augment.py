@@ -81,9 +81,10 @@ def record(pcm: NDArray[np.float32], recorder: Recorder) -> NDArray[np.float32]:
         heard = through_codec(heard, recorder.rate_hz, recorder.codec, compression=recorder.compression)
     if low_rate:
         heard = soxr.resample(heard, recorder.rate_hz, MODEL_RATE_HZ)[EDGE_SAMPLES : EDGE_SAMPLES + pcm.size]
-    heard = np.pad(np.asarray(heard, np.float32), (0, pcm.size - heard.size))
-    heard[round(recorder.kept_share * pcm.size) :] = 0.0
-    return heard
+    kept = min(heard.size, round(recorder.kept_share * pcm.size))
+    kept_pcm = np.zeros(pcm.size, np.float32)
+    kept_pcm[:kept] = heard[:kept]
+    return kept_pcm
 
 
 def through_codec(
@@ -104,7 +105,7 @@ def coloured_noise(rng: np.random.Generator, samples: int, *, slope: float) -> N
     rank = np.arange(spectrum.size, dtype=np.float64)
     rank[0] = 1.0
     noise = np.fft.irfft(spectrum * np.maximum(rank, samples / 38_400) ** -slope, samples)
-    return (noise / np.sqrt(np.mean(noise**2))).astype(np.float32)
+    return np.asarray(noise / np.sqrt(np.mean(noise**2)), np.float32)
 
 
 def vary_image(

@@ -86,9 +86,10 @@ def _calibration(report: Report) -> str:
     names = report["call_types"]
     rows = zip(names, calibration["temperature"], calibration["enter"], calibration["leave"], strict=True)
     return (
-        "Temperatures are fitted on simulated windows apart from those below. `enter` is the lowest threshold at "
-        "which those reach a precision of 0.99 and the real *training* recordings stay silent; the validation "
-        "recordings were never used to choose it.\n\n" + _table(("call type", "temperature", "enter", "leave"), rows)
+        "Temperatures are fitted on simulated windows apart from those below. `enter` is the lowest threshold from "
+        "0.5 at which at most 3 % of those without the call fire (a third of them hold a sound made to be mistaken "
+        "for it) and the real *training* recordings stay silent; the validation recordings were never used to "
+        "choose it.\n\n" + _table(("call type", "temperature", "enter", "leave"), rows)
     )
 
 
@@ -121,14 +122,14 @@ def _snr_tables(report: Report) -> list[str]:
 
 
 def _over_real(report: Report) -> list[str]:
-    head = ("recording", "part", "call type", *(f"recall at {snr} dB" for snr in report["mixed_snrs_db"]))
+    head = ("recording", "call type", *(f"recall at {snr} dB" for snr in report["mixed_snrs_db"]))
     rows = (
-        (row["file"], row["part"], row["call_type"], *(_f(value) for value in row["recall"]))
-        for row in report["mixed_over_real"]
+        (row["file"], row["call_type"], *(_f(value) for value in row["recall"])) for row in report["mixed_over_real"]
     )
     return [
-        f"{report['mixed_windows']} windows per recording, call type and SNR, at the model's rate. "
-        "Clicks lie above what these recordings carry, so they test only that the sound below does not hide them.",
+        f"{report['mixed_windows']} windows per validation recording, call type and SNR, at the model's rate, over "
+        "weak noise. Clicks lie above what most of these recordings carry: there they test that the sound below does not hide "
+        "them. A dash: no call stood over the recording.",
         _table(head, rows),
     ]
 

@@ -23,7 +23,7 @@ from seacanary_models.export import check_parity, default_contract, export
 from seacanary_models.recordings import Part, read_catalogue
 from seacanary_models.reporting import Evaluation, read_json, report_of, write_json
 from seacanary_models.scenes import CALL_TYPES
-from seacanary_models.training import PRESETS, Step, TrainingConfig, git_commit, load_model, train
+from seacanary_models.training import PRESETS, Step, TrainingConfig, git_commit, load_model, run_facts, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -120,7 +120,7 @@ def evaluate(
         catalogue=catalogue,
         calibration_plan=plans["calibration"],
         validation_plan=plans["validation"],
-        provenance=_provenance(preset, catalogue.digest, plans),
+        provenance=_provenance(preset, catalogue.digest, plans, _checkpoint(work, preset)),
     )
     with console.status("evaluating") as status:
         report = report_of(job, stage=status.update)
@@ -195,18 +195,17 @@ def _model_id(checkpoint: Path) -> str:
     return f"seacanary-mgc-{hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:8]}"
 
 
-def _provenance(preset: str, digest: str, plans: dict[str, ShardPlan]) -> dict[str, str]:
+def _provenance(preset: str, digest: str, plans: dict[str, ShardPlan], checkpoint: Path) -> dict[str, str]:
     windows = load_windows(plans["train"])
     counts = ", ".join(f"{name} {int((windows.targets[:, k] > 0).sum())}" for k, name in enumerate(CALL_TYPES))
     return {
         "trained": time.strftime("%Y-%m-%d", time.gmtime()),
         "preset": preset,
-        "config": _preset(preset)[1].model_dump_json(),
+        **run_facts(checkpoint),
         "recipe": plans["train"].recipe.model_dump_json(),
         "windows": f"{len(windows)}; with {counts}; none {int((windows.targets.sum(axis=1) == 0).sum())}",
         "recordings_sha256": digest,
         "commit": git_commit(Path(__file__).parent),
-        "numpy": np.__version__,
     }
 
 

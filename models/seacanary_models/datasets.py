@@ -24,7 +24,6 @@ IMAGE_COLUMNS = TRANSFORM.columns
 # A recorder slower than this cannot carry the call type: where one was played, nobody can say.
 MIN_SAMPLE_RATE_HZ = (16_000, 96_000, 300_001)
 LOUD_WITHIN_DB = 12.0  # pixels this near the call's loudest tell its SNR
-SHARD_WINDOWS = 64
 
 
 class WindowRecipe(BaseModel):
@@ -138,7 +137,7 @@ class WindowSource:
     @torch.inference_mode()
     def _image(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
         image = self._transform(torch.from_numpy(pcm)[None])[0, 0].numpy()
-        return np.round(image * 255).astype(np.uint8)
+        return np.asarray(np.round(image * 255), np.uint8)
 
 
 def call_snr_db(call_db: NDArray[np.float32], background_db: NDArray[np.float32]) -> float:
@@ -158,7 +157,7 @@ def row_low_hz() -> NDArray[np.float64]:
 
 
 def _run_low_hz(rows: ImageRows) -> NDArray[np.float64]:
-    return rows.low_hz + rows.step_hz * np.arange(rows.count)
+    return rows.low_hz + rows.step_hz * np.arange(rows.count, dtype=np.float64)
 
 
 def _heard(recorder: Recorder) -> NDArray[np.bool_]:
@@ -180,7 +179,7 @@ class WindowSet:
     quality: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return self.image.shape[0]
+        return len(self.image)
 
 
 @dataclass(frozen=True)
@@ -192,6 +191,7 @@ class ShardPlan:
     recipe: WindowRecipe
     windows: int
     cache: Path
+    shard_windows: int = 64
 
     @cached_property
     def folder(self) -> Path:
@@ -207,7 +207,7 @@ class ShardPlan:
     @property
     def shards(self) -> int:
         """Number of shards: the last may hold more windows than asked for."""
-        return -(-self.windows // SHARD_WINDOWS)
+        return -(-self.windows // self.shard_windows)
 
 
 def make_shards(plan: ShardPlan, *, workers: int) -> Iterator[int]:
@@ -241,8 +241,8 @@ def _source(plan: ShardPlan) -> WindowSource:
 
 def _make_shard(plan: ShardPlan, number: int) -> int:
     source = _source(plan)
-    first = number * SHARD_WINDOWS
-    windows = stack([source.window(index) for index in range(first, first + SHARD_WINDOWS)])
+    first = number * plan.shard_windows
+    windows = stack([source.window(index) for index in range(first, first + plan.shard_windows)])
     unfinished = plan.shard(number).with_suffix(".part.npz")
     np.savez(unfinished, **{name: getattr(windows, name) for name in WindowSet.__slots__})
     unfinished.rename(plan.shard(number))

@@ -1,6 +1,7 @@
 """Calibrates M and says how well it hears: per call type, per SNR, per quality, per minute of real noise."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import soxr
@@ -52,7 +53,8 @@ class Scores:
 
     def probability(self, calibration: Calibration) -> NDArray[np.float64]:
         """Calibrated probability, [n, K]."""
-        return 1 / (1 + np.exp(-self.logits.astype(np.float64) / np.array(calibration.temperature)))
+        logits = self.logits / np.array(calibration.temperature, np.float64)
+        return np.asarray(1 / (1 + np.exp(-logits)))
 
 
 @torch.inference_mode()
@@ -97,12 +99,13 @@ def real_noise(catalogue: Catalogue, part: Part, source: WindowSource) -> list[R
 
 
 def calibrate(
-    windows: WindowSet, scores: Scores, noise_logits: NDArray[np.float32], *, precision: float = 0.99
+    windows: WindowSet, scores: Scores, noise_logits: NDArray[np.float32], *, false_share: float = 0.03
 ) -> Calibration:
     """Fit temperatures and choose thresholds.
 
-    Each `enter` is the lowest of 0.50, 0.51 ... 0.98 at which simulated validation windows reach the
-    precision and no window of the real training recordings fires; `leave` is six tenths of it.
+    Each `enter` is the lowest of 0.50, 0.51 ... 0.98 at which no more than `false_share` of the simulated
+    windows without the call fire (a third of them hold something made to be mistaken for it) and none of
+    the real training recordings' windows does; `leave` is six tenths of it.
 
     Args:
         noise_logits: float32 [m, K], of real training recordings without any call.
@@ -115,7 +118,7 @@ def calibrate(
         temperature = fit_temperature(logits, truth, np.ones(truth.size))
         probability = 1 / (1 + np.exp(-logits.astype(np.float64) / temperature))
         loudest_noise = 1 / (1 + np.exp(-float(noise_logits[:, k].max()) / temperature))
-        enters.append(_lowest_threshold(probability, truth, loudest_noise, precision))
+        enters.append(_lowest_threshold(probability[~truth], loudest_noise, false_share))
         temperatures.append(temperature)
     return Calibration(
         temperature=tuple(round(t, 4) for t in temperatures),
@@ -124,13 +127,10 @@ def calibrate(
     )
 
 
-def _lowest_threshold(
-    probability: NDArray[np.float64], truth: NDArray[np.bool_], loudest_noise: float, precision: float
-) -> float:
+def _lowest_threshold(negatives: NDArray[np.float64], loudest_noise: float, false_share: float) -> float:
     for percent in range(50, 98):
         threshold = percent / 100
-        reached = precision_recall(probability, truth, threshold)["precision"]
-        if threshold > loudest_noise and not reached < precision:
+        if threshold > loudest_noise and (negatives >= threshold).mean() <= false_share:
             return threshold
     return 0.98
 
@@ -214,7 +214,21 @@ def evaluate_trains(windows: WindowSet, scores: Scores, calibration: Calibration
     return rows
 
 
-def evaluate_noise(noise: RealNoise, logits: NDArray[np.float32], calibration: Calibration) -> dict[str, object]:
+class NoiseRow(TypedDict):
+    """False alarms on one real recording, by call type its rate can carry."""
+
+    file: str
+    part: str
+    sample_rate_hz: int
+    duration_s: float
+    windows: int
+    sure_negative: bool
+    false_positive_windows: dict[str, int]
+    highest_probability: dict[str, float]
+    unobserved: list[str]
+
+
+def evaluate_noise(noise: RealNoise, logits: NDArray[np.float32], calibration: Calibration) -> NoiseRow:
     """False alarms on one real recording: windows over `enter`, for the call types its rate can carry."""
     said = Scores(logits, np.zeros((0, 0, 0), np.uint8)).probability(calibration)
     heard = [k for k, rate in enumerate(MIN_SAMPLE_RATE_HZ) if noise.sample_rate_hz >= rate]
@@ -232,14 +246,14 @@ def evaluate_noise(noise: RealNoise, logits: NDArray[np.float32], calibration: C
     }
 
 
-def summarise_noise(rows: list[dict[str, object]], *, part: str) -> dict[str, float]:
+def summarise_noise(rows: list[NoiseRow], *, part: str) -> dict[str, float]:
     """False alarms of all sure negatives of a part together."""
     chosen = [row for row in rows if row["part"] == part and row["sure_negative"]]
-    fired = sum(sum(row["false_positive_windows"].values()) for row in chosen)  # type: ignore[attr-defined]  # rows are JSON
-    minutes = sum(float(str(row["duration_s"])) for row in chosen) / 60
+    fired = sum(sum(row["false_positive_windows"].values()) for row in chosen)
+    minutes = sum(row["duration_s"] for row in chosen) / 60
     return {
         "minutes": round(minutes, 2),
-        "windows": sum(int(str(row["windows"])) for row in chosen),
+        "windows": sum(row["windows"] for row in chosen),
         "false_positives": fired,
         "false_positives_per_minute": round(fired / minutes, 3) if minutes else 0.0,
     }

@@ -53,7 +53,9 @@ def mask_iou(predicted: NDArray[np.bool_], ideal: NDArray[np.bool_]) -> NDArray[
     """Intersection over union per image [n]; NaN where both are empty."""
     union = (predicted | ideal).sum(axis=(1, 2)).astype(np.float64)
     shared = (predicted & ideal).sum(axis=(1, 2))
-    return np.divide(shared, union, out=np.full(union.shape, np.nan), where=union > 0)
+    iou = np.full(union.shape, np.nan)
+    np.divide(shared, union, out=iou, where=union > 0)
+    return iou
 
 
 def fit_temperature(logits: Floats, truth: NDArray[np.bool_], weights: Floats) -> float:

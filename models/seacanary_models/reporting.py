@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seacanary_models.augment import MODEL_RATE_HZ, Recorder
+from seacanary_models.augment import MODEL_RATE_HZ, Recorder, coloured_noise
 from seacanary_models.classifier import MaskGuidedClassifier
 from seacanary_models.datasets import ShardPlan, WindowSet, WindowSource, load_windows, stack
 from seacanary_models.evaluation import (
@@ -26,8 +26,9 @@ from seacanary_models.evaluation import (
 from seacanary_models.recordings import Catalogue, Part, read_mono, varied_stretch
 from seacanary_models.scenes import CALL_TYPES, WINDOW_SAMPLES, RealSounds, real_scene
 
-MIXED_SNRS_DB = (5.0, 10.0, 15.0, 20.0)
-MIXED_WINDOWS = 6
+MIXED_SNRS_DB = (6.0, 12.0, 18.0)
+MIXED_WINDOWS = 4
+HISS_DB = -30.0  # noise under a recording, so that clicks above its band are not heard against nothing
 BEST_RECORDER = Recorder(MODEL_RATE_HZ, "none", 0.0, 1.0)
 MIXED_SEED = 20_000
 
@@ -70,7 +71,7 @@ def report_of(work: Evaluation, *, stage: Callable[[str], None]) -> dict[str, An
         "logged_trains": evaluate_trains(windows, scores, calibration),
         "mixed_snrs_db": list(MIXED_SNRS_DB),
         "mixed_windows": MIXED_WINDOWS,
-        "mixed_over_real": _mixed(work, calibration, sources),
+        "mixed_over_real": _mixed(work, calibration, sources["validation"]),
         "noise_summary": {part: summarise_noise(rows, part=part) for part in sources},
         "noise": rows,
         "recordings": [
@@ -119,26 +120,26 @@ def _calibration(work: Evaluation, noises: list[RealNoise], noise_logits: list[A
     return calibrate(windows, score(work.model, windows.image), np.concatenate(quiet))
 
 
-def _mixed(work: Evaluation, calibration: Calibration, sources: dict[Part, WindowSource]) -> list[dict[str, Any]]:
-    rows = []
-    for part, source in sources.items():
-        sounds = RealSounds(work.catalogue, "validation")  # call parameters of the validation part
-        for recording in work.catalogue.select(use="audio", part=part):
-            audio, rate_hz = read_mono(recording)
-            if audio.size < rate_hz:
-                continue
-            for k, name in enumerate(CALL_TYPES):
-                rng = np.random.default_rng((MIXED_SEED, k, len(rows)))
-                recall = []
-                for snr_db in MIXED_SNRS_DB:
-                    windows = _mixed_windows(
-                        rng, source, sounds=sounds, call_type=name, audio=(audio, rate_hz), snr_db=snr_db
-                    )
-                    said = score(work.model, windows.image).probability(calibration)[:, k]
-                    audible = windows.targets[:, k] > 0
-                    hits = (said[audible] >= calibration.enter[k]).mean() if audible.any() else math.nan
-                    recall.append(float(hits))
-                rows.append({"file": recording.path.name, "part": part, "call_type": name, "recall": recall})
+def _mixed(work: Evaluation, calibration: Calibration, source: WindowSource) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    sounds = RealSounds(work.catalogue, "validation")
+    audios = work.catalogue.select(use="audio", part="validation")
+    for recording in {recording.group: recording for recording in audios}.values():
+        audio, rate_hz = read_mono(recording)
+        if audio.size < rate_hz:
+            continue
+        for k, name in enumerate(CALL_TYPES):
+            rng = np.random.default_rng((MIXED_SEED, len(rows)))
+            recall = []
+            for snr_db in MIXED_SNRS_DB:
+                windows = _mixed_windows(
+                    rng, source, sounds=sounds, call_type=name, audio=(audio, rate_hz), snr_db=snr_db
+                )
+                said = score(work.model, windows.image).probability(calibration)[:, k]
+                audible = windows.targets[:, k] > 0
+                hits = (said[audible] >= calibration.enter[k]).mean() if audible.any() else math.nan
+                recall.append(float(hits))
+            rows.append({"file": recording.path.name, "call_type": name, "recall": recall})
     return rows
 
 
@@ -153,7 +154,9 @@ def _mixed_windows(
 ) -> WindowSet:
     windows = []
     for _ in range(MIXED_WINDOWS):
-        background = varied_stretch(rng, *audio, to_rate_hz=MODEL_RATE_HZ, samples=WINDOW_SAMPLES)
+        stretch = varied_stretch(rng, *audio, to_rate_hz=MODEL_RATE_HZ, samples=WINDOW_SAMPLES)
+        hiss = coloured_noise(rng, WINDOW_SAMPLES, slope=0.3)
+        background = stretch + hiss * np.float32(np.sqrt(np.mean(stretch**2)) * 10 ** (HISS_DB / 20))
         scene = real_scene(rng, sounds, (call_type,), background)
         windows.append(source.label(scene, BEST_RECORDER, snr_db=snr_db))
     return stack(windows)

@@ -103,7 +103,7 @@ def draw_scene(rng: np.random.Generator, kind: Kind, sounds: RealSounds) -> Scen
 def real_scene(
     rng: np.random.Generator, sounds: RealSounds, call_types: tuple[str, ...], background: NDArray[np.float32]
 ) -> Scene:
-    """Simulated calls, free to be scaled, over a given background with a little noise of its own."""
+    """Simulated calls, free to be scaled, over a given background."""
     calls = training_window(_seed(rng), call_types=call_types, part=sounds.part)
     return Scene("over_real", background, stems=calls.stems, free_level=True)
 

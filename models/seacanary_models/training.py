@@ -61,16 +61,24 @@ class Step:
 
 
 def train(
-    windows: WindowSet, config: TrainingConfig, *, checkpoint: Path, report: Callable[[Step], None]
+    windows: WindowSet,
+    config: TrainingConfig,
+    *,
+    checkpoint: Path,
+    report: Callable[[Step], None],
+    start_from: Path | None = None,
 ) -> MaskGuidedClassifier:
     """Train, or go on from the checkpoint if it is there; returns the averaged model in eval mode.
+
+    `start_from` is a finished run's checkpoint whose averaged weights begin a new schedule.
 
     With `max_minutes` the schedule follows the clock where steps are slower than hoped, so two runs
     are then equal only in distribution; without it a seed gives the same run on the same machine.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    run = _Run(config, steps_per_epoch=len(windows) // config.batch_size)
+    first = MaskGuidedClassifier(config.classifier) if start_from is None else load_model(start_from)
+    run = _Run(config, first, steps_per_epoch=len(windows) // config.batch_size)
     run.resume(checkpoint)
     while run.done_share < 1:
         order = np.random.default_rng((config.seed, run.epoch)).permutation(len(windows))
@@ -88,11 +96,13 @@ def train(
 class _Run:
     """Weights, their average, optimiser and schedule of one run."""
 
-    def __init__(self, config: TrainingConfig, *, steps_per_epoch: int) -> None:
+    def __init__(self, config: TrainingConfig, model: MaskGuidedClassifier, *, steps_per_epoch: int) -> None:
         self._config, self.steps_per_epoch = config, steps_per_epoch
-        self._model = MaskGuidedClassifier(config.classifier).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self._model = model.to(memory_format=torch.channels_last)
         self._average = AveragedModel(
-            self._model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+            self._model,
+            multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),  # type: ignore[no-untyped-call]  # torch's
+            use_buffers=True,
         )
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -129,7 +139,8 @@ class _Run:
 
     def averaged(self) -> MaskGuidedClassifier:
         """The averaged model, ready to be evaluated."""
-        model: MaskGuidedClassifier = self._average.module
+        model = MaskGuidedClassifier(self._config.classifier)
+        model.load_state_dict(self._average.module.state_dict())
         return model.eval()
 
     def save(self, path: Path) -> None:
@@ -172,6 +183,17 @@ def load_model(checkpoint: Path) -> MaskGuidedClassifier:
     weights = {k.removeprefix(prefix): v for k, v in kept["average"].items() if k.startswith(prefix)}
     model.load_state_dict(weights)
     return model.eval()
+
+
+def run_facts(checkpoint: Path) -> dict[str, str]:
+    """How a checkpoint came about: its configuration, steps and minutes."""
+    kept: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    return {
+        "config": kept["config"],
+        "steps": str(kept["steps"]),
+        "training_minutes": f"{kept['spent_s'] / 60:.1f}",
+        "torch": str(torch.__version__),
+    }
 
 
 def learning_rate(config: TrainingConfig, done_share: float) -> float:

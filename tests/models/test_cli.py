@@ -1,0 +1,46 @@
+"""The seacanary-models command: help that teaches, and mistakes that end with code 2."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from seacanary_models import cli
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "export"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(cli.app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "--preset" in result.output
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    monkeypatch.setattr("sys.argv", ["seacanary-models", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "train", "--preset", "gigantic", "--work", str(tmp_path)) == 2
+    assert "smoke, cpu" in capsys.readouterr().err
+
+
+def test_a_folder_without_recordings_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = ("simulate", "--audio", str(tmp_path), "--work", str(tmp_path / "w"), "--preset", "smoke")
+    assert run(monkeypatch, *arguments) == 2
+    assert "files.csv" in capsys.readouterr().err
+
+
+def test_export_before_evaluation_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "export", "--work", str(tmp_path), "--artifacts", str(tmp_path)) == 2
+    assert "evaluation.json" in capsys.readouterr().err

@@ -1,0 +1,131 @@
+"""The training loop: losses by hand, batches, learning something easy, and going on where it stopped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seacanary_models.classifier import ClassifierConfig
+from seacanary_models.datasets import WindowSet
+from seacanary_models.training import (
+    Step,
+    TrainingConfig,
+    draw_batch,
+    git_commit,
+    learning_rate,
+    load_model,
+    segmentation_loss,
+    train,
+    weighted_bce,
+)
+
+pytestmark = pytest.mark.torch
+TINY = ClassifierConfig(preset="tiny")
+
+
+def windows_with_a_bar(count: int) -> WindowSet:
+    """Half of the windows hold a bright bar, which is a whistle; nobody knows about porpoises."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 40, (count, 256, 256), dtype=np.uint8)
+    marks = np.zeros_like(image)
+    targets = np.zeros((count, 3), np.float32)
+    for n in range(0, count, 2):
+        row = int(rng.integers(10, 110))
+        image[n, row : row + 6, 40:200] = 220
+        marks[n, row : row + 6, 40:200] = 1
+        targets[n, 0] = 1
+    weights = np.tile(np.float32([1, 1, 0]), (count, 1))
+    numbers = np.zeros(count, np.int64)
+    return WindowSet(image, marks, targets, weights, np.full((count, 3), np.nan, np.float32), numbers, numbers, numbers)
+
+
+def ignore(_: Step) -> None:
+    pass
+
+
+def test_weighted_bce_leaves_out_what_nobody_knows() -> None:
+    logits = torch.tensor([[0.0, 9.0], [0.0, -9.0]])
+    targets, weights = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    assert float(weighted_bce(logits, targets, weights)) == pytest.approx(np.log(2))
+    assert float(weighted_bce(logits, targets, torch.zeros(2, 2))) == 0
+
+
+def test_the_right_mask_costs_less_than_an_empty_one() -> None:
+    masks = torch.zeros(1, 8, 8, dtype=torch.int64)
+    masks[:, 2:4] = 1
+    right = torch.stack([1.0 - masks, masks.float()], dim=1) * 8
+    empty = torch.stack([torch.ones(1, 8, 8), torch.zeros(1, 8, 8)], dim=1) * 8
+    assert float(segmentation_loss(right, masks, 4.0)) < 0.05
+    assert float(segmentation_loss(empty, masks, 4.0)) > 1.0
+
+
+def test_the_rate_rises_then_falls() -> None:
+    config = TrainingConfig(learning_rate=1.0, warmup_share=0.1)
+    rates = [learning_rate(config, share) for share in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    assert rates == pytest.approx([0.02, 0.5, 1.0, 0.505, 0.01])
+
+
+def test_a_batch_is_what_the_model_takes() -> None:
+    images, masks, targets, weights = draw_batch(
+        np.random.default_rng(0), windows_with_a_bar(4), np.arange(4), mix_share=0.0
+    )
+    assert images.shape == (4, 1, 256, 256)
+    assert images.dtype == torch.float32
+    assert (masks.shape, masks.dtype) == ((4, 256, 256), torch.int64)
+    assert targets[:, 0].tolist() == [1, 0, 1, 0]
+    assert weights[:, 2].tolist() == [0, 0, 0, 0]
+
+
+def test_mixing_keeps_the_calls_of_both_and_doubts_of_either() -> None:
+    windows = windows_with_a_bar(2)
+    _, masks, targets, weights = draw_batch(np.random.default_rng(1), windows, np.zeros(8, np.int64), mix_share=1.0)
+    assert targets[:, 0].tolist() == [1] * 8
+    assert weights[:, 0].tolist() == [1] * 8
+    assert weights[:, 2].tolist() == [0] * 8
+    assert int(masks.sum(dim=(1, 2)).min()) > 0
+
+
+def test_it_learns_a_bright_bar(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(32)
+    config = TrainingConfig(
+        epochs=12, batch_size=8, learning_rate=5e-3, ema_decay=0.8, mix_share=0.0, threads=1, classifier=TINY
+    )
+    model = train(windows, config, checkpoint=tmp_path / "c.pt", report=ignore)
+    with torch.inference_mode():
+        output = model(torch.from_numpy(windows.image[:, None].astype(np.float32) / 255))
+    heard = output.call_logits[:, 0].numpy()
+    assert heard[::2].min() > heard[1::2].max()
+    kept = load_model(tmp_path / "c.pt")
+    with torch.inference_mode():
+        again = kept(torch.from_numpy(windows.image[:2, None].astype(np.float32) / 255))
+    torch.testing.assert_close(again.call_logits, output.call_logits[:2], rtol=1e-4, atol=1e-4)
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(16)
+    config = TrainingConfig(epochs=2, batch_size=8, threads=1, classifier=TINY)
+    straight = train(windows, config, checkpoint=tmp_path / "straight.pt", report=ignore)
+
+    def stop_in_the_second_epoch(step: Step) -> None:
+        if step.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(windows, config, checkpoint=tmp_path / "broken.pt", report=stop_in_the_second_epoch)
+    resumed = train(windows, config, checkpoint=tmp_path / "broken.pt", report=ignore)
+    for name, weight in straight.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weight, msg=name)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(8)
+    config = TrainingConfig(epochs=1, batch_size=8, threads=1, classifier=TINY)
+    train(windows, config, checkpoint=tmp_path / "c.pt", report=ignore)
+    other = config.model_copy(update={"learning_rate": 1e-4})
+    with pytest.raises(ValueError, match="another configuration"):
+        train(windows, other, checkpoint=tmp_path / "c.pt", report=ignore)
+
+
+def test_outside_a_repository_the_commit_is_unknown(tmp_path: Path) -> None:
+    assert git_commit(tmp_path) == "unknown"
