@@ -241,16 +241,21 @@ def replay(
     publisher: Annotated[str, typer.Argument(help="name of the publisher in the configuration")],
     after: Annotated[int, typer.Option(min=0, help="sequence after which events are delivered again")] = 0,
 ) -> None:
-    """Have a publisher deliver events again from a place in the journal.
+    """Have a publisher go through the journal again, to fill what its destination has lost.
 
-    The station must be stopped; the events go out at its next start. Ids stay the same, so consumers know repeats.
+    The station must be stopped; the events are offered at its next start. What the destination still holds is not
+    doubled.
     """
     station = _or_exit(lambda: read_config(config))
     names = [section.name for section in station.publishers]
     if publisher not in names:
         _fail(f"{config}: no publisher named {publisher!r}; there are: {', '.join(names) or 'none'}")
-    waiting = _or_exit(lambda: asyncio.run(rewind_publisher(station.journal.path, publisher, after=after)))
-    out.print(f"{publisher}: {waiting} events will be delivered again at the next start", highlight=False)
+    rewound = _or_exit(lambda: asyncio.run(rewind_publisher(station.journal.path, publisher, after=after)))
+    out.print(
+        f"{publisher}: goes on after event {rewound.to_sequence} (had delivered to {rewound.from_sequence}); at the "
+        f"next start {rewound.waiting} events are offered again, and those the destination still holds are not doubled",
+        highlight=False,
+    )
 
 
 @app.command()

@@ -67,6 +67,7 @@ class Telemetry:
         metrics.publisher_pending.labels(name).set(status.waiting)
         metrics.publisher_failures.labels(name).inc(status.failures - before.failures)
         metrics.publisher_deadletters.labels(name).inc(status.dead_letters - before.dead_letters)
+        metrics.journal_failures.inc(status.journal_failures - before.journal_failures)
         self._deliveries[name] = status
         self.age_deliveries(now_s())
 

@@ -176,7 +176,11 @@ def test_events_tail_shows_the_journal_and_replay_rewinds_a_publisher(model: Pat
     events = lines(call("run", path, "--json"))[:-1]
     shown = lines(call("events", "tail", path, "-n", 2, "--json"))
     assert [o["id"] for o in shown] == [o["id"] for o in events[-2:]]
-    assert f"{len(events)} events" in call("events", "replay", path, "jsonl").stdout
+    (tmp_path / "events.jsonl").unlink()
+    assert f"{len(events)} events" in " ".join(call("events", "replay", path, "jsonl").stdout.split())
+    assert call("run", path, "--json").exit_code == 0
+    filled = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in filled] == [event["id"] for event in events]
     assert call("events", "replay", path, "kafka").exit_code == 2
 
 
