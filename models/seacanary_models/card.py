@@ -128,8 +128,8 @@ def _over_real(report: Report) -> list[str]:
     )
     return [
         f"{report['mixed_windows']} windows per validation recording, call type and SNR, at the model's rate, over "
-        "weak noise. Clicks lie above what most of these recordings carry: there they test that the sound below does not hide "
-        "them. A dash: no call stood over the recording.",
+        "weak noise. Clicks lie above what most of these recordings carry: there they test that the sound below "
+        "does not hide them. A dash: no call stood over the recording.",
         _table(head, rows),
     ]
 

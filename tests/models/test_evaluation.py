@@ -84,11 +84,11 @@ def test_trains_are_counted_by_quality() -> None:
 def test_thresholds_stay_above_the_loudest_real_noise() -> None:
     labelled = windows(200)
     rng = np.random.default_rng(0)
-    logits = scores(labelled).logits + rng.normal(0, 1, (200, 3)).astype(np.float32)
+    logits = scores(labelled, heard=3, quiet=-3).logits + rng.normal(0, 2, (200, 3)).astype(np.float32)
     said = Scores(logits, scores(labelled).masks)
     calm = calibrate(labelled, said, np.full((5, 3), -6, np.float32))
-    rough = calibrate(labelled, said, np.array([[-6, -6, 1.2]], np.float32))
-    noise_probability = 1 / (1 + np.exp(-1.2 / rough.temperature[2]))
+    rough = calibrate(labelled, said, np.array([[-6, -6, 1.5]], np.float32))
+    noise_probability = 1 / (1 + np.exp(-1.5 / rough.temperature[2]))
     assert calm.enter[2] < noise_probability < rough.enter[2]
     assert all(leave < enter for enter, leave in zip(rough.enter, rough.leave, strict=True))
 
