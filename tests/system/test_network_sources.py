@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -321,16 +322,16 @@ async def test_a_live_hls_playlist_is_heard(recording: Path, tmp_path: Path) -> 
     assert_within(heard(blocks), noise(4 * RATE)[:, 0])
 
 
-async def serve_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, first_stamp: int) -> None:
     """Speak RTSP until the listener hangs up."""
     try:
         with contextlib.suppress(ConnectionError):
-            await speak_rtsp(reader, writer)
+            await speak_rtsp(reader, writer, first_stamp=first_stamp)
     finally:
         writer.transport.abort()
 
 
-async def speak_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def speak_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, first_stamp: int) -> None:
     """A camera's worth of RTSP: one L16 stream, interleaved in the RTSP connection."""
     sdp = f"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=h\r\nt=0 0\r\nm=audio 0 RTP/AVP 97\r\na=rtpmap:97 L16/{RATE}/1\r\n"
     answers = {
@@ -347,7 +348,7 @@ async def speak_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         writer.write(f"RTSP/1.0 200 OK\r\nCSeq: {count}\r\n{answers[method]}".encode())
     sent = noise(4 * RATE).astype(">i2")
     for n in range(4 * RATE // 480):
-        header = struct.pack(">BBHII", 0x80, 97, n, 480 * n, 5)
+        header = struct.pack(">BBHII", 0x80, 97, n, first_stamp + 480 * n, 5)
         packet = header + sent[480 * n : 480 * n + 480].tobytes()
         if not 60 <= n < 70:  # ten packets never come
             writer.write(struct.pack(">BBH", 0x24, 0, len(packet)) + packet)
@@ -355,15 +356,21 @@ async def speak_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         await asyncio.sleep(0.002)
 
 
-async def test_rtsp_is_heard_and_its_loss_is_an_exact_gap() -> None:
-    async with await asyncio.start_server(serve_rtsp, "127.0.0.1", 0) as server:
+@pytest.mark.parametrize(("first_stamp", "apart"), [(48_000, 0), (0, 480)], ids=["anywhere", "at zero"])
+async def test_rtsp_is_heard_and_its_loss_is_an_exact_gap(first_stamp: int, apart: int) -> None:
+    """FFmpeg stamps the first two packets alike where the sender's count starts at zero: two epochs."""
+    serve = partial(serve_rtsp, first_stamp=first_stamp)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         section = UrlSection(
             url=f"rtsp://127.0.0.1:{port}/hydrophone", hydrophones=("a",), options={"rtsp_transport": "tcp"}
         )
-        blocks, _ = await collect(UrlSource(section), samples=2 * RATE)
+        heard_blocks, _ = await collect(UrlSource(section), samples=2 * RATE)
+    blocks = [block for block in heard_blocks if block.epoch == heard_blocks[-1].epoch]
+    assert sum(block.samples.size for block in heard_blocks if block not in blocks) == apart
     sent, first = noise(4 * RATE)[:, 0], heard(blocks)[0]
     (offset,) = [start for start in np.flatnonzero(sent == first) if sent[start + 1] == heard(blocks)[1]]
+    assert offset == apart
     for block in blocks:
         at = slice(offset + block.first_sample, offset + block.end_sample)
         np.testing.assert_array_equal(heard([block]), sent[at])
@@ -372,14 +379,29 @@ async def test_rtsp_is_heard_and_its_loss_is_an_exact_gap() -> None:
 
 
 @needs_ffmpeg
-async def test_an_mp3_stream_as_icecast_sends_it_is_heard_without_gaps(recording: Path) -> None:
-    address = f"http://127.0.0.1:{free_port()}/live.mp3"
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("mp3", "libmp3lame"),  # as Icecast sends it
+        ("adts", "aac"),
+        ("ogg", "libvorbis"),  # frames of several lengths
+        ("webm", "libvorbis"),  # these, and stamps in milliseconds
+        ("flv", "aac"),
+        ("mpegts", "aac"),  # several frames to a stamp
+        ("asf", "wmav2"),
+    ],
+)
+async def test_a_whole_stream_is_heard_without_gaps_however_coarse_its_stamps(
+    recording: Path, container: str, codec: str
+) -> None:
+    address = f"http://127.0.0.1:{free_port()}/live"
     source = SupervisedSource(
         lambda: UrlSource(UrlSection(url=address, hydrophones=("a",))),
         SupervisionPolicy(first_wait_s=0.2),
         on_change=lambda _: None,
     )
-    sender = ("-re", "-i", str(recording), "-c:a", "libmp3lame", "-b:a", "192k", "-f", "mp3", "-listen", "1", address)
+    # 44,100 Hz: no frame is a whole number of milliseconds
+    sender = ("-re", "-i", str(recording), "-ar", "44100", "-c:a", codec, "-f", container, "-listen", "1", address)
     async with ffmpeg(*sender):
         blocks, _ = await collect(source, samples=RATE)
     assert blocks[0].first_sample == 0

@@ -62,26 +62,35 @@ class StampClock:
     """Finds gaps in presentation time stamps (pts).
 
     Each stamp is compared with the one before alone, so neither the rounding of
-    coarse time bases nor a sender's slow clock ever adds up to a gap.
+    coarse time bases nor a sender's slow clock ever adds up to a gap. Half a frame
+    out of place is a gap, so that no lost frame goes unnoticed, unless the time base
+    is so coarse that two of its ticks are longer than the frame.
     """
 
     def __init__(self, sample_rate_hz: int, time_base: Fraction) -> None:
         self._rate_hz, self._time_base = sample_rate_hz, time_base
         self._coarse = ceil(2 * time_base * sample_rate_hz)
-        self._last: tuple[int, int] | None = None
+        self._stamped: int | None = None  # the last stamp
+        self._since = self._frame = 0  # samples from there on; those of the last frame
 
     def place(self, pts: int | None, count: int) -> tuple[int, bool]:
         """(samples lost before this frame, whether a new epoch begins).
 
         Args:
-            pts: time stamp in units of the time base; None: it follows on.
+            pts: time stamp in units of the time base; None: it follows on, and
+                what was lost there shows at the next stamp.
             count: samples of the frame.
         """
-        last, self._last = self._last, None if pts is None else (pts, count)
-        if pts is None or last is None:
+        before, since, frame = self._stamped, self._since, self._frame
+        self._frame = count
+        if pts is None:
+            self._since += count
             return 0, False
-        jump = round((pts - last[0]) * self._time_base * self._rate_hz) - last[1]
-        if abs(jump) <= max(count, last[1], self._coarse):
+        self._stamped, self._since = pts, count
+        if before is None:
+            return 0, False
+        jump = round((pts - before) * self._time_base * self._rate_hz) - since
+        if abs(jump) <= max(self._coarse, min(count, frame) // 2):
             return 0, False
         known = 0 < jump <= _GAP_MAX_S * self._rate_hz
         return (jump, False) if known else (0, True)

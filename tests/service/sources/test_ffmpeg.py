@@ -60,10 +60,66 @@ def test_a_jump_forward_is_a_gap_and_any_other_a_new_epoch() -> None:
     assert stamps.place(5000, 1000) == (0, False)
     assert stamps.place(6000, 1000) == (0, False)
     assert stamps.place(9500, 1000) == (2500, False)
-    assert stamps.place(None, 1000) == (0, False)
-    assert stamps.place(1, 1000) == (0, False)  # nothing to compare it with
     assert stamps.place(10_000_000, 1000) == (0, True)
     assert stamps.place(3, 1000) == (0, True)
+
+
+@pytest.mark.parametrize("base", [1000, 90_000, RATE])
+@pytest.mark.parametrize("frames_lost", [1, 2, 7])
+def test_every_lost_frame_counts_even_a_single_one(base: int, frames_lost: int) -> None:
+    stamps = StampClock(RATE, Fraction(1, base))
+    at = [n * 1024 * base // RATE for n in (0, 1, 2 + frames_lost, 3 + frames_lost)]
+    lost = [stamps.place(pts, 1024) for pts in at]
+    assert [new_epoch for _, new_epoch in lost] == [False] * 4
+    assert [count for count, _ in lost] == [0, 0, pytest.approx(frames_lost * 1024, abs=RATE / base), 0]
+
+
+def test_a_short_frame_lost_after_a_long_one_counts() -> None:
+    stamps = StampClock(RATE, Fraction(1, RATE))
+    assert stamps.place(0, 1024) == (0, False)
+    assert stamps.place(1024 + 128, 128) == (128, False)
+
+
+def test_a_frame_that_came_twice_begins_a_new_epoch() -> None:
+    stamps = StampClock(RATE, Fraction(1, RATE))
+    assert stamps.place(0, 1024) == (0, False)
+    assert stamps.place(0, 1024) == (0, True)
+
+
+def test_a_loss_among_frames_without_stamps_shows_at_the_next_stamp() -> None:
+    stamps = StampClock(RATE, Fraction(1, RATE))
+    assert stamps.place(None, 1000) == (0, False)
+    assert stamps.place(5000, 1000) == (0, False)  # nothing to compare it with
+    assert stamps.place(None, 1000) == (0, False)
+    assert stamps.place(None, 1000) == (0, False)
+    assert stamps.place(9000, 1000) == (1000, False)
+
+
+def flac_with_a_damaged_frame(path: Path, samples: np.ndarray, *, frame_samples: int, dropped: bool) -> None:
+    """Mono 16 bit in Matroska, whose stamps are in milliseconds; its third frame is missing or garbage."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("flac", rate=RATE, layout="mono", options={"frame_size": str(frame_samples)})
+        for n, start in enumerate(range(0, samples.size, frame_samples)):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + frame_samples], "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
+            for packet in stream.encode(frame):
+                sent = av.Packet(bytes(packet.size)) if n == 2 else packet
+                sent.stream, sent.pts, sent.dts, sent.time_base = stream, packet.pts, packet.dts, packet.time_base
+                if n != 2 or not dropped:
+                    container.mux(sent)
+
+
+@pytest.mark.parametrize("dropped", [True, False], ids=["missing", "undecodable"])
+async def test_one_frame_gone_from_a_stream_is_a_gap_of_its_length(tmp_path: Path, dropped: bool) -> None:
+    frame_samples = 960  # a whole number of milliseconds
+    sent = np.random.default_rng(1).integers(-(2**15), 2**15, 10 * frame_samples).astype(np.int16)
+    path = tmp_path / "a.mkv"
+    flac_with_a_damaged_frame(path, sent, frame_samples=frame_samples, dropped=dropped)
+    blocks = await play(UrlSection(url=str(path), hydrophones=("h",)))
+    heard = [position for block in blocks for position in range(block.first_sample, block.end_sample)]
+    assert heard == [*range(2 * frame_samples), *range(3 * frame_samples, 10 * frame_samples)]
+    for block in blocks:
+        np.testing.assert_array_equal(block.samples * 2**15, sent[block.first_sample : block.end_sample])
 
 
 async def test_a_file_is_read_whole_and_ends(tmp_path: Path) -> None:
