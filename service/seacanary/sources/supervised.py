@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
 from seacanary.audio import AudioBlock
-from seacanary.errors import SourceLost
+from seacanary.errors import SourceLost, SourceUnusable
 from seacanary.sources import Source
 from seacanary.sources.pacing import Monotonic, Sleep
 
-SourceState = Literal["opening", "running", "stalled", "lost", "ended"]
+SourceState = Literal["opening", "running", "stalled", "lost", "unusable", "ended"]
 
 _CLOSE_S = 5.0  # a driver that hangs in closing must not keep the others from running
 
@@ -42,7 +42,8 @@ class SourceChange:
     """A source came into another state.
 
     Attributes:
-        state: what it is now; "stalled" and "lost" are followed by "opening".
+        state: what it is now; "stalled" and "lost" are followed by "opening",
+            "unusable" and "ended" by nothing.
         reason: what went wrong, as the source says it, or None.
         restarts: how often it has been given up so far.
         next_try_s: seconds until it is opened again, or None if it is not.
@@ -105,6 +106,9 @@ class SupervisedSource:
                     yield block
                 self._tell("ended")
                 return
+            except SourceUnusable as exc:
+                self._tell("unusable", reason=str(exc))
+                raise
             except SourceLost as exc:
                 await self._close()
                 await self._wait(exc, running_since)

@@ -147,6 +147,25 @@ async def test_what_can_never_work_passes_up() -> None:
     assert bench.waits == []
 
 
+async def test_what_can_never_work_is_told_with_its_reason_before_it_passes_up() -> None:
+    bench = Bench([block(0), SourceLost("gone")], [SourceUnusable("another format")], policy=FAST)
+    with pytest.raises(SourceUnusable):
+        await bench.run()
+    assert bench.states == ["opening", "running", "lost", "opening", "unusable"]
+    assert bench.changes[-1] == SourceChange("unusable", "another format", restarts=1, next_try_s=None)
+
+
+async def test_a_source_that_cannot_even_be_made_is_unusable_too() -> None:
+    def refuse() -> Scripted:
+        raise SourceUnusable("no background")
+
+    changes: list[SourceChange] = []
+    supervised = SupervisedSource(refuse, FAST, on_change=changes.append)
+    with pytest.raises(SourceUnusable, match="no background"):
+        await anext(supervised.blocks())
+    assert [change.state for change in changes] == ["opening", "unusable"]
+
+
 async def test_a_timeout_of_the_sources_own_is_not_taken_for_a_stall() -> None:
     bench = Bench([TimeoutError("mine")], policy=FAST)
     with pytest.raises(TimeoutError, match="mine"):
