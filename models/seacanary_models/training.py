@@ -77,8 +77,8 @@ def train(
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    first = MaskGuidedClassifier(config.classifier) if start_from is None else load_model(start_from)
-    run = _Run(config, first, steps_per_epoch=len(windows) // config.batch_size)
+    model = MaskGuidedClassifier(config.classifier) if start_from is None else load_model(start_from)
+    run = _Run(config, model, steps_per_epoch=len(windows) // config.batch_size)
     run.resume(checkpoint)
     while run.done_share < 1:
         order = np.random.default_rng((config.seed, run.epoch)).permutation(len(windows))
