@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 from seacanary.audio import Arrival, AudioBlock, decode_pcm
-from seacanary.errors import SourceUnusable
+from seacanary.errors import SourceLost
 from seacanary.sources.capture import Clock, read_clocks
 from seacanary.sources.datagrams import Datagram, open_datagrams
 from seacanary.sources.live import LiveBlocks
 from seacanary.sources.network import RtpSection, UdpSection
 from seacanary.sources.rtp import RtpStream, Stretch, parse_rtp
 
-_MISFITS_MAX = 100  # in a row: then it is not line noise, but another format than configured
+_MISFITS_MAX = 100  # in a row: then it is not line noise, but another format than configured, or another sender
 
 
 class UdpSource:
@@ -21,14 +21,14 @@ class UdpSource:
         self._section, self._clock = section, clock
         self._transport: asyncio.DatagramTransport | None = None
         self._last: Arrival | None = None
-        self._misfits = 0
+        self._misfits = self._lost_bytes = 0
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """Yield blocks as they come in.
 
         Raises:
-            SourceLost: the address cannot be listened on (now).
-            SourceUnusable: the datagrams are of another format than configured.
+            SourceLost: the address cannot be listened on (now), or a run of
+                datagrams is of another format than configured.
         """
         section = self._section
         gathered = LiveBlocks(
@@ -48,11 +48,12 @@ class UdpSource:
     def _gathered(self, datagram: Datagram, gathered: LiveBlocks) -> Iterator[AudioBlock]:
         """Blocks that one datagram completes."""
         section = self._section
-        lost, stray_bytes = datagram.shed_bytes // section.frame_bytes, len(datagram.raw) % section.frame_bytes
-        if stray_bytes:
+        self._lost_bytes += datagram.shed_bytes
+        if len(datagram.raw) % section.frame_bytes:
             self._count_misfit(datagram)
             return
-        self._misfits = 0
+        lost = self._lost_bytes // section.frame_bytes
+        self._misfits = self._lost_bytes = 0
         if self._paused(datagram.arrival):
             yield from gathered.begin_epoch()
         samples = decode_pcm(datagram.raw, section.encoding, len(section.hydrophones))
@@ -66,13 +67,14 @@ class UdpSource:
         """Pass over a stray datagram, but not over a stream of them.
 
         Raises:
-            SourceUnusable: too many in a row.
+            SourceLost: too many in a row; whoever sends them may stop.
         """
         self._misfits += 1
         if self._misfits >= _MISFITS_MAX:
-            raise SourceUnusable(
-                f"udp {self._section.host}:{self._section.port}: datagrams of {len(datagram.raw)} bytes are not whole "
-                f"frames of {self._section.frame_bytes} bytes; check encoding and the number of hydrophones"
+            raise SourceLost(
+                f"udp {self._section.host}:{self._section.port}: {self._misfits} datagrams in a row, the last of "
+                f"{len(datagram.raw)} bytes, are not whole frames of {self._section.frame_bytes} bytes; "
+                "check encoding, the number of hydrophones, and who else sends here"
             )
 
 
