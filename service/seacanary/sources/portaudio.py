@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol
 
 from seacanary.errors import SourceLost, SourceUnusable
@@ -19,9 +21,12 @@ from seacanary.sources.portaudio_devices import (
 )
 
 STOP_TIMEOUT_S = 5.0  # a healthy stream stops within one host period
+LOOK_TIMEOUT_S = 20.0  # a new process lists the devices within 1 s, on a small board under load in some
+BUSY_TIMEOUT_S = 5.0  # opening or closing another device takes some 0.1 s, unless its driver hangs
 
 # paInvalidChannelCount, paInvalidSampleRate, paSampleFormatNotSupported: what the device will never do
 _NEVER = frozenset({-9998, -9997, -9994})
+_NOT_INITIALISED = -10_000  # paNotInitialized
 _LIST_INPUTS = (
     "import json; from seacanary.sources.portaudio_devices import input_devices; "
     "print(json.dumps([device.label for device in input_devices()]))"
@@ -86,7 +91,11 @@ class OpenInput:
             callback=self._take,
             finished_callback=self._finish,
         )
-        self._stream.start()
+        try:
+            self._stream.start()
+        except self._module.PortAudioError:
+            self._stream.close()
+            raise
 
     def end(self, why: str) -> bool:
         """Say why, stop and release the device; blocks for about one host period.
@@ -148,7 +157,7 @@ class PortAudio:
             SourceLost: the device is not there, or cannot be opened now.
             SourceUnusable: its name is ambiguous, or it cannot do what is wanted.
         """
-        with self._lock:
+        with self._exclusively(wanted.device):
             if self._hanging:
                 raise SourceUnusable(self._hanging)
             if not self._open:
@@ -168,6 +177,20 @@ class PortAudio:
         with self._lock:
             if opened in self._open:
                 self._end(opened, "closed")
+
+    @contextmanager
+    def _exclusively(self, device: str) -> Iterator[None]:
+        """Hold the lock, unless somebody hangs in it: then every new try would leave one more thread waiting.
+
+        Raises:
+            SourceLost: it is not to be had in time.
+        """
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            raise SourceLost(f"'{device}' has to wait: PortAudio is still busy with another sound card")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _start(self, wanted: Wanted) -> OpenInput:
         device = choose(wanted.device, input_devices())
@@ -193,18 +216,58 @@ def _initialise_again() -> None:
     """Make PortAudio look for devices anew; ends every stream of the process.
 
     sounddevice has no public call for it; its own documentation names these two.
+
+    Raises:
+        SourceLost: a driver refuses, as when its device is just going away.
     """
     module = sounddevice()
-    module._terminate()
-    module._initialize()
+    try:
+        _terminate(module)
+        module._initialize()
+    except module.PortAudioError as exc:
+        raise SourceLost(f"PortAudio cannot look for sound cards now: {exc}") from exc
+
+
+def _terminate(module: ModuleType) -> None:
+    """Terminate PortAudio, unless the last initialisation failed."""
+    try:
+        module._terminate()
+    except module.PortAudioError as exc:
+        if exc.args[1:2] != (_NOT_INITIALISED,):
+            raise
 
 
 def _has_moved(pattern: str) -> bool:
-    """Whether a new process sees the device, and not where this process believes it to be."""
-    seen = subprocess.run([sys.executable, "-c", _LIST_INPUTS], capture_output=True, check=False, timeout=20)
-    labels = json.loads(seen.stdout) if seen.returncode == 0 else []
+    """Whether a new process sees the device, and not where this process believes it to be.
+
+    Raises:
+        SourceLost: the new process hangs, in a driver.
+    """
+    labels = _labels_elsewhere(pattern)
     now = matching(pattern, labels)
     return bool(now) and now != matching(pattern, [device.label for device in input_devices()])
+
+
+def _labels_elsewhere(pattern: str) -> list[str]:
+    """Labels of the inputs a new process sees; none if it fails."""
+    looking = subprocess.Popen([sys.executable, "-c", _LIST_INPUTS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        listed, _ = looking.communicate(timeout=LOOK_TIMEOUT_S)
+    except subprocess.TimeoutExpired as exc:
+        _abandon(looking)
+        raise SourceLost(
+            f"asked for '{pattern}', the sound drivers did not answer within {LOOK_TIMEOUT_S:g} s"
+        ) from exc
+    return [str(label) for label in json.loads(listed)] if looking.returncode == 0 else []
+
+
+def _abandon(process: "subprocess.Popen[bytes]") -> None:
+    """Kill, and do not wait for long: what hangs in a driver dies when the driver lets it."""
+    process.kill()
+    if process.stdout is not None:
+        process.stdout.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(1)
 
 
 def _refusal(exc: Exception, device: InputDevice, wanted: Wanted) -> SourceLost | SourceUnusable:

@@ -35,22 +35,33 @@ def sounddevice() -> ModuleType:
 
     Raises:
         SourceUnusable: the PortAudio library is not installed.
+        SourceLost: it cannot be initialised now.
     """
     try:
         import sounddevice as loaded
-    except OSError as exc:
+    except (ImportError, OSError) as exc:
         raise SourceUnusable(f"PortAudio cannot be loaded ({exc}); on Debian: apt install libportaudio2") from exc
+    except Exception as exc:  # a PortAudioError, whose class went with the module that was not imported
+        raise SourceLost(f"PortAudio cannot be initialised now: {exc}") from exc
     module: ModuleType = loaded
     return module
 
 
 def input_devices() -> list[InputDevice]:
-    """Devices with inputs, as they were when PortAudio was last initialised."""
+    """Devices with inputs, as they were when PortAudio was last initialised.
+
+    Raises:
+        SourceLost: PortAudio cannot say now.
+    """
     portaudio = sounddevice()
-    apis = [api["name"] for api in portaudio.query_hostapis()]
+    try:
+        apis = [api["name"] for api in portaudio.query_hostapis()]
+        devices = list(enumerate(portaudio.query_devices()))
+    except portaudio.PortAudioError as exc:
+        raise SourceLost(f"PortAudio cannot list its devices now: {exc}") from exc
     return [
         InputDevice(index, f"{device['name']}, {apis[device['hostapi']]}", int(device["max_input_channels"]))
-        for index, device in enumerate(portaudio.query_devices())
+        for index, device in devices
         if device["max_input_channels"] > 0
     ]
 

@@ -1,7 +1,10 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 from seacanary.errors import SourceLost, SourceUnusable
-from seacanary.sources.portaudio_devices import InputDevice, choose, matching
+from seacanary.sources.portaudio_devices import InputDevice, choose, matching, sounddevice
 
 DEVICES = [
     InputDevice(0, "HDA Intel: ALC257 Analog (hw:0,0), ALSA", 2),
@@ -46,3 +49,16 @@ def test_a_name_that_fits_none_lists_what_there_is_and_may_be_tried_again() -> N
 def test_a_name_that_is_no_expression_is_refused() -> None:
     with pytest.raises(SourceUnusable, match=r"'USB \(2' .* no regular expression"):
         choose("USB (2", DEVICES)
+
+
+def test_a_portaudio_that_cannot_be_initialised_when_first_wanted_may_be_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The import of sounddevice initialises PortAudio; what fails there is of a class nobody can import."""
+    module = tmp_path / "sounddevice.py"
+    module.write_text("class PortAudioError(Exception): pass\nraise PortAudioError('no host API', -9979)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    with pytest.raises(SourceLost, match=r"PortAudio cannot be initialised now: .*no host API"):
+        sounddevice()
+    assert "sounddevice" not in sys.modules
