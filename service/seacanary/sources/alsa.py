@@ -7,7 +7,7 @@ an overrun, or a block the hand-off shed, makes a gap; a slow or fast crystal ne
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from seacanary.audio import AudioBlock, PcmEncoding
 from seacanary.errors import SourceError, SourceLost, SourceUnusable
 from seacanary.handoff import Handoff
-from seacanary.sources.capture import Captured, Clock, Feed, captured_blocks, read_clocks
+from seacanary.sources.capture import Captured, Clock, Feed, Opening, captured_blocks, read_clocks
 
 _ENCODINGS: dict[str, PcmEncoding] = {
     "S16_LE": "s16le",
@@ -132,9 +132,10 @@ class Reader(threading.Thread):
         self._pcm, self._handoff, self._position, self._clock = pcm, handoff, position, clock
         self._stopping = threading.Event()
 
-    def stop(self) -> None:
-        """Ask the thread to end after the read it is in."""
+    def end(self) -> None:
+        """Ask the thread to end after the read it is in, and wait for it, up to 2 s."""
         self._stopping.set()
+        self.join(_JOIN_TIMEOUT_S)
 
     def run(self) -> None:
         """The thread's body; hands a SourceLost over when the device fails."""
@@ -164,7 +165,7 @@ class Alsa:
     def __init__(self, section: AlsaSection, *, clock: Clock = read_clocks) -> None:
         self._section, self._clock = section, clock
         self._position = FramePosition(section.sample_rate_hz)
-        self._opening: asyncio.Task[Reader] | None = None
+        self._opening: Opening[Reader] | None = None
 
     @property
     def overflows(self) -> int:
@@ -182,9 +183,8 @@ class Alsa:
         section = self._section
         kept_blocks = max(1, round(section.handoff_s / section.period_s))
         handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
-        # a task of its own, shielded: a cancelled open still ends in a device that aclose() can release
-        self._opening = asyncio.create_task(asyncio.to_thread(self._start_reader, handoff))
-        await asyncio.shield(self._opening)
+        self._opening = Opening(partial(self._start_reader, handoff), Reader.end)
+        await self._opening.opened()
         feed = Feed(section.hydrophones, section.sample_rate_hz, _ENCODINGS[section.format])
         async for block in captured_blocks(handoff, feed):
             yield block
@@ -194,12 +194,8 @@ class Alsa:
 
         A read that the driver never returns from is left behind after 2 s.
         """
-        if self._opening is None:
-            return
-        with suppress(SourceError):  # blocks() has raised it
-            reader = await self._opening
-            reader.stop()
-            await asyncio.to_thread(reader.join, _JOIN_TIMEOUT_S)
+        if self._opening is not None:
+            await self._opening.aclose()
 
     def _start_reader(self, handoff: Handoff[Captured | SourceError]) -> Reader:
         reader = Reader(open_pcm(self._section), handoff, position=self._position, clock=self._clock)

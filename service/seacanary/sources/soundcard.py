@@ -7,8 +7,8 @@ a sound card whose crystal is slow or fast never does.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from seacanary.audio import Arrival, AudioBlock, PcmEncoding
 from seacanary.errors import SourceError, SourceLost
 from seacanary.handoff import Handoff
-from seacanary.sources.capture import Captured, Clock, Feed, captured_blocks, read_clocks
+from seacanary.sources.capture import Captured, Clock, Feed, Opening, captured_blocks, read_clocks
 from seacanary.sources.portaudio import PORTAUDIO, OpenInput, PortAudio, Wanted
 
 PORTAUDIO_MAX_RATE_HZ = 384_000  # a check inside the library as Debian ships it, whatever the hardware can
@@ -184,7 +184,7 @@ class Soundcard:
     ) -> None:
         self._section, self._clock, self._portaudio = section, clock, portaudio
         self._index = FrameIndex(section.sample_rate_hz)
-        self._opening: asyncio.Task[OpenInput] | None = None
+        self._opening: Opening[OpenInput] | None = None
 
     @property
     def overflows(self) -> int:
@@ -202,19 +202,16 @@ class Soundcard:
         section = self._section
         kept_blocks = max(1, round(section.handoff_s / section.block_s))
         handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
-        # a task of its own, shielded: a cancelled open still ends in a device that aclose() can release
-        self._opening = asyncio.create_task(asyncio.to_thread(self._portaudio.open, self._wanted(handoff)))
-        await asyncio.shield(self._opening)
+        self._opening = Opening(partial(self._portaudio.open, self._wanted(handoff)), self._portaudio.close)
+        await self._opening.opened()
         feed = Feed(section.hydrophones, section.sample_rate_hz, _ENCODINGS[section.format])
         async for block in captured_blocks(handoff, feed):
             yield block
 
     async def aclose(self) -> None:
         """Stop the stream and release the device; safe to call twice."""
-        if self._opening is None:
-            return
-        with suppress(SourceError):  # blocks() has raised it
-            await asyncio.to_thread(self._portaudio.close, await self._opening)
+        if self._opening is not None:
+            await self._opening.aclose()
 
     def _wanted(self, handoff: Handoff[Captured | SourceError]) -> Wanted:
         return Wanted(

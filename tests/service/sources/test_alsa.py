@@ -1,5 +1,6 @@
 import asyncio
 import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -110,11 +111,12 @@ async def test_the_reader_stamps_skips_overruns_and_ends_with_what_failed() -> N
     assert position.overruns == 1
 
 
-async def test_closing_ends_the_reader_and_releases_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Endless(FakePcm):
-        def read(self) -> tuple[int, bytes]:
-            return 1, b"\0\x40"
+class Endless(FakePcm):
+    def read(self) -> tuple[int, bytes]:
+        return 1, b"\0\x40"
 
+
+async def test_closing_ends_the_reader_and_releases_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     pcm = Endless([], RuntimeError())
     monkeypatch.setattr(alsa, "open_pcm", lambda _: pcm)
     source = Alsa(SECTION)
@@ -123,6 +125,28 @@ async def test_closing_ends_the_reader_and_releases_the_device(monkeypatch: pyte
     await source.aclose()
     await source.aclose()
     assert pcm.closed
+
+
+async def test_a_device_that_opens_after_closing_was_given_up_is_closed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pcm, may_open = Endless([], RuntimeError()), threading.Event()
+
+    def open_slowly(_: AlsaSection) -> FakePcm:
+        may_open.wait(5)
+        return pcm
+
+    monkeypatch.setattr(alsa, "open_pcm", open_slowly)
+    source = Alsa(SECTION)
+    for give_up in (lambda: anext(source.blocks()), source.aclose, source.aclose):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await give_up()
+    assert not pcm.closed
+    may_open.set()
+    async with asyncio.timeout(5):
+        while not pcm.closed:
+            await asyncio.sleep(0.005)
 
 
 async def test_without_pyalsaaudio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

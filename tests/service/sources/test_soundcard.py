@@ -197,6 +197,43 @@ async def test_a_cancelled_open_still_releases_the_device() -> None:
     assert fake.closed == ["opened"]
 
 
+async def test_a_device_that_opens_after_closing_was_given_up_is_closed_all_the_same() -> None:
+    fake = FakePortAudio()
+    fake.may_open.clear()
+    source = Soundcard(SECTION, portaudio=fake)
+    for give_up in (lambda: anext(source.blocks()), source.aclose, source.aclose):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await give_up()
+    assert fake.closed == []
+    fake.may_open.set()
+    async with asyncio.timeout(5):
+        while not fake.closed:
+            await asyncio.sleep(0.005)
+    assert set(fake.closed) == {"opened"}
+
+
+async def test_a_device_that_fails_to_open_after_closing_was_given_up_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Refusing(FakePortAudio):
+        def open(self, wanted: Wanted) -> str:
+            super().open(wanted)
+            raise SourceLost("no such device")
+
+    fake = Refusing()
+    fake.may_open.clear()
+    source = Soundcard(SECTION, portaudio=fake)
+    for give_up in (lambda: anext(source.blocks()), source.aclose):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await give_up()
+    fake.may_open.set()
+    await source.aclose()
+    assert fake.closed == []
+    assert caplog.messages == []
+
+
 async def test_closing_a_source_that_was_never_opened_does_nothing() -> None:
     fake = FakePortAudio()
     await Soundcard(SECTION, portaudio=fake).aclose()
