@@ -1,6 +1,7 @@
 """Source `url`: whatever FFmpeg opens, through PyAV, decoded on a thread of its own."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -96,11 +97,18 @@ class StampClock:
         return (jump, False) if known else (0, True)
 
 
+def shown(url: str) -> str:
+    """A URL as messages may name it: without user, password, query and FFmpeg's space-separated options."""
+    if "://" not in url:
+        return url  # a file, whose name may hold anything
+    return re.sub(r"//[^/]*@", "//", re.split(r"[?#\s]", url, maxsplit=1)[0])
+
+
 class UrlSource:
     """One stream that FFmpeg opens; a URL with a known length ends, any other is lost when it stops."""
 
     def __init__(self, section: UrlSection, *, clock: Clock = read_clocks) -> None:
-        self._section, self._clock = section, clock
+        self._section, self._clock, self._shown = section, clock, shown(section.url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ffmpeg")
         self._opened: OpenUrl | None = None
 
@@ -125,7 +133,7 @@ class UrlSource:
         for block in gathered.flush():
             yield _dated(block, live=opened.live)
         if opened.live:
-            raise SourceLost(f"{self._section.url}: the stream ended")
+            raise SourceLost(f"{self._shown}: the stream ended")
 
     async def aclose(self) -> None:
         """Close once the read under way is over (at most read_s); safe to call twice."""
@@ -140,7 +148,10 @@ class UrlSource:
 
 
 class OpenUrl:
-    """An open FFmpeg container; lives on one thread."""
+    """An open FFmpeg container; lives on one thread.
+
+    Its errors are raised from None: PyAV's own name the URL with its password.
+    """
 
     def __init__(self, section: UrlSection, clock: Clock) -> None:
         """Open and look for audio.
@@ -148,7 +159,7 @@ class OpenUrl:
         Raises:
             SourceLost, SourceUnusable: as UrlSource.blocks.
         """
-        self._section, self._clock = section, clock
+        self._section, self._clock, self._shown = section, clock, shown(section.url)
         self._container = self._open()
         try:
             self._stream = self._audio_stream()
@@ -176,10 +187,10 @@ class OpenUrl:
                 count = sum(piece.samples.shape[1] for piece in pieces)
                 if count >= self.block_samples:
                     break
-        except av.error.ExitError as exc:
-            raise SourceLost(f"{self._section.url}: nothing came for {self._section.read_s:g} s") from exc
+        except av.error.ExitError:
+            raise SourceLost(f"{self._shown}: nothing came for {self._section.read_s:g} s") from None
         except av.error.FFmpegError as exc:
-            raise SourceLost(f"{self._section.url}: {exc.strerror}") from exc
+            raise SourceLost(f"{self._shown}: {exc.strerror}") from None
         return pieces
 
     def close(self) -> None:
@@ -191,14 +202,14 @@ class OpenUrl:
         options = {"protocol_whitelist": _SDP_PROTOCOLS} if section.url.endswith(".sdp") else {}
         try:
             return av.open(section.url, options=options | section.options, timeout=(section.open_s, section.read_s))
-        except av.error.ProtocolNotFoundError as exc:
-            raise SourceUnusable(f"{section.url}: the FFmpeg inside PyAV has no such protocol; {_RELAY}") from exc
+        except av.error.ProtocolNotFoundError:
+            raise SourceUnusable(f"{self._shown}: the FFmpeg inside PyAV has no such protocol; {_RELAY}") from None
         except _HOPELESS as exc:
-            raise SourceUnusable(f"{section.url}: FFmpeg cannot open it: {exc.strerror}") from exc
-        except av.error.ExitError as exc:
-            raise SourceLost(f"{section.url}: no answer within {section.open_s:g} s") from exc
+            raise SourceUnusable(f"{self._shown}: FFmpeg cannot open it: {exc.strerror}") from None
+        except av.error.ExitError:
+            raise SourceLost(f"{self._shown}: no answer within {section.open_s:g} s") from None
         except av.error.FFmpegError as exc:
-            raise SourceLost(f"{section.url}: {exc.strerror}") from exc
+            raise SourceLost(f"{self._shown}: {exc.strerror}") from None
 
     def _audio_stream(self) -> av.AudioStream:
         """The stream asked for.
@@ -208,11 +219,11 @@ class OpenUrl:
         """
         section, streams = self._section, self._container.streams.audio
         if section.stream >= len(streams):
-            raise SourceUnusable(f"{section.url}: stream {section.stream} wanted, but it has {len(streams)} with audio")
+            raise SourceUnusable(f"{self._shown}: stream {section.stream} wanted, but it has {len(streams)} with audio")
         stream = streams[section.stream]
         if stream.channels != len(section.hydrophones):
             raise SourceUnusable(
-                f"{section.url}: hydrophones names {len(section.hydrophones)}, but the stream has "
+                f"{self._shown}: hydrophones names {len(section.hydrophones)}, but the stream has "
                 f"{stream.channels} channels; give one name per channel"
             )
         return stream
@@ -236,13 +247,13 @@ class OpenUrl:
         """
         self._bad_packets += 1
         if self._bad_packets >= _BAD_PACKETS_MAX:
-            raise SourceLost(f"{self._section.url}: {self._bad_packets} packets in a row could not be decoded")
+            raise SourceLost(f"{self._shown}: {self._bad_packets} packets in a row could not be decoded")
 
     def _placed(self, frame: av.AudioFrame) -> Decoded:
         channels = len(frame.layout.channels)
         if (frame.sample_rate, channels) != (self.sample_rate_hz, len(self._section.hydrophones)):
             raise SourceLost(
-                f"{self._section.url}: format changed to {frame.sample_rate} Hz, {channels} channels in mid-stream"
+                f"{self._shown}: format changed to {frame.sample_rate} Hz, {channels} channels in mid-stream"
             )
         lost, new_epoch = self._stamps.place(frame.pts, frame.samples)
         return Decoded(float_samples(frame), self._clock(), lost, new_epoch)

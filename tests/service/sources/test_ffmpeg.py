@@ -1,5 +1,7 @@
 """Decoded frames: sample formats, and gaps found in the time stamps."""
 
+import asyncio
+import traceback
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seacanary.audio import AudioBlock
-from seacanary.errors import SourceLost, SourceUnusable
-from seacanary.sources.ffmpeg import StampClock, UrlSource, float_samples
+from seacanary.errors import SourceError, SourceLost, SourceUnusable
+from seacanary.sources.ffmpeg import StampClock, UrlSource, float_samples, shown
 from seacanary.sources.network import UrlSection
 
 RATE = 48_000
@@ -158,3 +160,60 @@ async def test_garbage_is_lost_for_it_may_be_a_sender_that_is_not_ready(tmp_path
 async def test_a_refused_connection_is_lost() -> None:
     with pytest.raises(SourceLost, match="refused"):
         await play(UrlSection(url="tcp://127.0.0.1:9", hydrophones=("h",)))
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("rtsp://admin:hunter2@10.0.0.5:554/hydrophone", "rtsp://10.0.0.5:554/hydrophone"),
+        ("http://host/live.mp3?token=hunter2", "http://host/live.mp3"),
+        ("https://host/live?x=1@2/hunter2", "https://host/live"),
+        ("srt://host:9000?mode=caller&passphrase=hunter2", "srt://host:9000"),
+        ("http://host/live#hunter2", "http://host/live"),
+        ("rtmp://host/live/stream pubUser=me pubPasswd=hunter2", "rtmp://host/live/stream"),
+        ("async:http://me:hunter2@host/a", "async:http://host/a"),
+        ("concat:http://me:hunter2@host/a|http://me:hunter2@host/b", "concat:http://host/a|http://host/b"),
+        ("http://me:hunter2@user@host/a", "http://host/a"),
+        ("http://host/@names/a", "http://host/@names/a"),
+        ("/recordings/what now? #3.wav", "/recordings/what now? #3.wav"),
+    ],
+)
+def test_a_url_is_shown_without_user_password_and_query(url: str, safe: str) -> None:
+    assert shown(url) == safe
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("http://me:hunter2@127.0.0.1:9/live?token=hunter2", SourceLost),
+        ("nonsense://me:hunter2@127.0.0.1/live?token=hunter2", SourceUnusable),
+    ],
+)
+async def test_no_secret_of_the_url_is_in_the_error_or_its_traceback(url: str, error: type[SourceError]) -> None:
+    with pytest.raises(error, match=r"//127\.0\.0\.1") as caught:
+        await play(UrlSection(url=url, hydrophones=("h",)))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_no_secret_of_the_url_is_in_the_error_of_a_stream_that_breaks_off(tmp_path: Path) -> None:
+    """Served over HTTP: first audio of the wrong kind, then nothing at all."""
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.zeros((100, 2)), RATE)
+    body = path.read_bytes()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://me:hunter2@127.0.0.1:{server.sockets[0].getsockname()[1]}/live?token=hunter2"
+        with pytest.raises(SourceUnusable, match="names 1") as wrong:
+            await play(UrlSection(url=url, hydrophones=("h",)))
+        with pytest.raises(SourceUnusable, match="stream 3 wanted") as missing:
+            await play(UrlSection(url=url, hydrophones=("h",), stream=3))
+        with pytest.raises(SourceLost, match=r"http://127\.0\.0\.1:\d+/live: ") as ended:
+            await play(UrlSection(url=url, hydrophones=("l", "r")))
+    for caught in (wrong, missing, ended):
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
