@@ -121,7 +121,7 @@ class SimulatedSource:
         """
         section = self._section
         hydrophones = await asyncio.to_thread(self._hydrophones)
-        epoch = section.start or datetime.fromtimestamp(self._clock().system_s, UTC)
+        epoch = section.start
         end = None if section.seconds is None else round(section.seconds * section.sample_rate_hz)
         first, step = 0, max(1, round(BLOCK_S * section.sample_rate_hz))
         while end is None or first < end:
@@ -130,6 +130,8 @@ class SimulatedSource:
             if self._pacer is not None:
                 await self._pacer.wait_until((first + count) / section.sample_rate_hz)
             arrival = None if self._pacer is None else self._clock()
+            if epoch is None:  # as of a device: the first block has just arrived, so its first sample is this old
+                epoch = datetime.fromtimestamp(self._clock().system_s - count / section.sample_rate_hz, UTC)
             for hydrophone, (samples, calls) in zip(hydrophones, rendered, strict=True):
                 self.calls.extend(HeardCall(hydrophone.name, call) for call in calls)
                 yield AudioBlock(hydrophone.name, samples, first, section.sample_rate_hz, epoch, arrival)
