@@ -166,11 +166,17 @@ class Alsa:
         self._section, self._clock = section, clock
         self._position = FramePosition(section.sample_rate_hz)
         self._opening: Opening[Reader] | None = None
+        self._handoff: Handoff[Captured | SourceError] | None = None
 
     @property
     def overflows(self) -> int:
         """Overruns since the source was opened."""
         return self._position.overruns
+
+    @property
+    def shed_blocks(self) -> int:
+        """Blocks the full hand-off shed since the source was opened."""
+        return 0 if self._handoff is None else self._handoff.shed
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """Open the device and yield what it hears; see Source.
@@ -182,7 +188,7 @@ class Alsa:
         """
         section = self._section
         kept_blocks = max(1, round(section.handoff_s / section.period_s))
-        handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
+        self._handoff = handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
         self._opening = Opening(partial(self._start_reader, handoff), Reader.end)
         await self._opening.opened()
         feed = Feed(section.hydrophones, section.sample_rate_hz, _ENCODINGS[section.format])

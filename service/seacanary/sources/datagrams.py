@@ -31,18 +31,20 @@ class Datagram:
 
 
 class DatagramQueue(asyncio.DatagramProtocol):
-    """Datagrams in order of arrival. Full: sheds the oldest, and counts its bytes."""
+    """Datagrams in order of arrival. Full: sheds the oldest, and counts it and its bytes."""
 
     def __init__(self, clock: Clock, *, kept: int = _KEPT) -> None:
         self._clock, self._kept = clock, kept
         self._items: deque[tuple[bytes, Arrival]] = deque()
         self._ready = asyncio.Event()
         self._shed_bytes = 0
+        self.shed = 0
 
     def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 the loop passes it
         """Stamp and keep; called by the loop."""
         if len(self._items) == self._kept:
             self._shed_bytes += len(self._items.popleft()[0])
+            self.shed += 1
         self._items.append((data, self._clock()))
         self._ready.set()
 

@@ -107,6 +107,8 @@ def shown(url: str) -> str:
 class UrlSource:
     """One stream that FFmpeg opens; a URL with a known length ends, any other is lost when it stops."""
 
+    shed_blocks = overflows = 0  # it is read only as fast as we take it; what is lost before, the time stamps show
+
     def __init__(self, section: UrlSection, *, clock: Clock = read_clocks) -> None:
         self._section, self._clock, self._shown = section, clock, shown(section.url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ffmpeg")

@@ -185,11 +185,17 @@ class Soundcard:
         self._section, self._clock, self._portaudio = section, clock, portaudio
         self._index = FrameIndex(section.sample_rate_hz)
         self._opening: Opening[OpenInput] | None = None
+        self._handoff: Handoff[Captured | SourceError] | None = None
 
     @property
     def overflows(self) -> int:
         """Overflows PortAudio flagged since the source was opened."""
         return self._index.overflows
+
+    @property
+    def shed_blocks(self) -> int:
+        """Blocks the full hand-off shed since the source was opened."""
+        return 0 if self._handoff is None else self._handoff.shed
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """Open the device and yield what it hears; see Source.
@@ -201,7 +207,7 @@ class Soundcard:
         """
         section = self._section
         kept_blocks = max(1, round(section.handoff_s / section.block_s))
-        handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
+        self._handoff = handoff = Handoff[Captured | SourceError](asyncio.get_running_loop(), kept_blocks)
         self._opening = Opening(partial(self._portaudio.open, self._wanted(handoff)), self._portaudio.close)
         await self._opening.opened()
         feed = Feed(section.hydrophones, section.sample_rate_hz, _ENCODINGS[section.format])

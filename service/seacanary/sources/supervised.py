@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
@@ -55,6 +55,19 @@ class SourceChange:
     next_try_s: float | None = None
 
 
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source that cannot wait for us, and counts what that costs."""
+
+    @property
+    def shed_blocks(self) -> int:
+        """Blocks or datagrams that its full hand-off shed, oldest first, since it was opened."""
+
+    @property
+    def overflows(self) -> int:
+        """How often its driver lost audio, since it was opened."""
+
+
 class _Stalled(SourceLost):
     """The feed is open but delivers nothing."""
 
@@ -88,6 +101,17 @@ class SupervisedSource:
         self._backoff = _Backoff(policy)
         self._source: Source | None = None
         self._restarts = 0
+        self._shed_before = self._overflows_before = 0  # of the sources closed by now
+
+    @property
+    def shed_blocks(self) -> int:
+        """Blocks or datagrams that the source's hand-off shed, over all openings."""
+        return self._shed_before + (self._source.shed_blocks if isinstance(self._source, LiveSource) else 0)
+
+    @property
+    def overflows(self) -> int:
+        """How often the source's driver lost audio, over all openings."""
+        return self._overflows_before + (self._source.overflows if isinstance(self._source, LiveSource) else 0)
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """Yield blocks of one opening after the other; each reopening begins a new epoch.
@@ -152,6 +176,7 @@ class SupervisedSource:
         await self._sleep(next_try_s)
 
     async def _close(self) -> None:
+        self._shed_before, self._overflows_before = self.shed_blocks, self.overflows
         source, self._source = self._source, None
         if source is None:
             return

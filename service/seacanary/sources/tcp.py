@@ -33,6 +33,8 @@ class WholeFrames:
 class TcpSource:
     """One connection's samples; its end is a loss, for a hydrophone has no end."""
 
+    shed_blocks = overflows = 0  # a sender waits for us, and what it loses meanwhile is not told
+
     def __init__(self, section: TcpSection, *, clock: Clock = read_clocks) -> None:
         self._section, self._clock = section, clock
         self._server: asyncio.Server | None = None

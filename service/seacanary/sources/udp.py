@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from seacanary.audio import Arrival, AudioBlock, decode_pcm
 from seacanary.errors import SourceLost
 from seacanary.sources.capture import Clock, read_clocks
-from seacanary.sources.datagrams import Datagram, open_datagrams
+from seacanary.sources.datagrams import Datagram, DatagramQueue, open_datagrams
 from seacanary.sources.live import LiveBlocks
 from seacanary.sources.network import RtpSection, UdpSection
 from seacanary.sources.rtp import RtpStream, Stretch, parse_rtp
@@ -17,11 +17,19 @@ _MISFITS_MAX = 100  # in a row: then it is not line noise, but another format th
 class UdpSource:
     """Bare PCM. What the network loses cannot be seen; what our own queue sheds is an exact gap."""
 
+    overflows = 0  # what the kernel's buffer cannot hold is not told
+
     def __init__(self, section: UdpSection, *, clock: Clock = read_clocks) -> None:
         self._section, self._clock = section, clock
         self._transport: asyncio.DatagramTransport | None = None
+        self._queue: DatagramQueue | None = None
         self._last: Arrival | None = None
         self._misfits = self._lost_bytes = 0
+
+    @property
+    def shed_blocks(self) -> int:
+        """Datagrams the full queue shed since the socket was opened."""
+        return 0 if self._queue is None else self._queue.shed
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """Yield blocks as they come in.
@@ -34,9 +42,9 @@ class UdpSource:
         gathered = LiveBlocks(
             section.hydrophones, sample_rate_hz=section.sample_rate_hz, block_samples=section.block_samples
         )
-        self._transport, queue = await open_datagrams(section.host, section.port, clock=self._clock)
+        self._transport, self._queue = await open_datagrams(section.host, section.port, clock=self._clock)
         while True:
-            for block in self._gathered(await queue.get(), gathered):
+            for block in self._gathered(await self._queue.get(), gathered):
                 yield block
 
     async def aclose(self) -> None:
@@ -81,12 +89,20 @@ class UdpSource:
 class RtpSource:
     """RTP audio: repeats dropped, order restored, loss shown as exact gaps."""
 
+    overflows = 0  # what the kernel's buffer cannot hold is not told
+
     def __init__(self, section: RtpSection, *, clock: Clock = read_clocks) -> None:
         self._section, self._clock = section, clock
         self._transport: asyncio.DatagramTransport | None = None
+        self._queue: DatagramQueue | None = None
         self._gathered = LiveBlocks(
             section.hydrophones, sample_rate_hz=section.sample_rate_hz, block_samples=section.block_samples
         )
+
+    @property
+    def shed_blocks(self) -> int:
+        """Datagrams the full queue shed since the socket was opened."""
+        return 0 if self._queue is None else self._queue.shed
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """Yield blocks as they come in.
@@ -100,12 +116,12 @@ class RtpSource:
             sample_rate_hz=section.sample_rate_hz,
             reorder_packets=section.reorder_packets,
         )
-        self._transport, queue = await open_datagrams(section.host, section.port, clock=self._clock)
+        self._transport, self._queue = await open_datagrams(section.host, section.port, clock=self._clock)
         while True:
             stretches: Iterable[Stretch] = ()
             try:
                 async with asyncio.timeout(section.reorder_s):
-                    datagram = await queue.get()
+                    datagram = await self._queue.get()
                 packet = parse_rtp(datagram.raw)
                 arrival = datagram.arrival
                 if packet is not None:

@@ -149,6 +149,17 @@ async def test_a_device_that_opens_after_closing_was_given_up_is_closed_all_the_
             await asyncio.sleep(0.005)
 
 
+async def test_blocks_that_a_busy_station_does_not_take_are_shed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pcm = Endless([], RuntimeError())
+    monkeypatch.setattr(alsa, "open_pcm", lambda _: pcm)
+    source = Alsa(SECTION.model_copy(update={"handoff_s": SECTION.period_s}))  # keeps one block
+    await anext(source.blocks())
+    async with asyncio.timeout(5):
+        while source.shed_blocks < 10:
+            await asyncio.sleep(0.001)
+    await source.aclose()
+
+
 async def test_without_pyalsaaudio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "alsaaudio", None)
     source = Alsa(SECTION)

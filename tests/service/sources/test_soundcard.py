@@ -183,6 +183,22 @@ async def test_blocks_carry_copies_positions_and_the_epoch_by_the_injected_clock
     assert set(fake.closed) == {"opened"}
 
 
+async def test_blocks_that_a_busy_station_does_not_take_are_shed_and_counted() -> None:
+    fake = FakePortAudio()
+    source = Soundcard(SECTION, portaudio=fake)  # keeps 1 s of blocks of 0.02 s
+    blocks = source.blocks()
+    waiting = asyncio.create_task(anext(blocks))
+    await asyncio.to_thread(fake.opened.wait, 5)
+    for _ in range(50 + 7):
+        fake.call_back([0] * BLOCK)
+    assert (await waiting).first_sample == 7 * BLOCK
+    assert source.shed_blocks == 7
+    for _ in range(49):
+        await anext(blocks)
+    assert source.shed_blocks == 7  # also when all is taken
+    await source.aclose()
+
+
 async def test_a_cancelled_open_still_releases_the_device() -> None:
     fake = FakePortAudio()
     fake.may_open.clear()

@@ -1,7 +1,7 @@
 """A supervised source comes back after every loss, and stays away when it should."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +9,14 @@ import pytest
 
 from seacanary.audio import AudioBlock
 from seacanary.errors import SourceLost, SourceUnusable
-from seacanary.sources.supervised import SourceChange, SupervisedSource, SupervisionPolicy
+from seacanary.sources import Source
+from seacanary.sources.alsa import Alsa, AlsaSection
+from seacanary.sources.ffmpeg import UrlSource
+from seacanary.sources.network import RtpSection, TcpSection, UdpSection, UrlSection
+from seacanary.sources.soundcard import Soundcard, SoundcardSection
+from seacanary.sources.supervised import LiveSource, SourceChange, SupervisedSource, SupervisionPolicy
+from seacanary.sources.tcp import TcpSource
+from seacanary.sources.udp import RtpSource, UdpSource
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 Script = list[AudioBlock | Exception | str | Callable[[], object]]
@@ -39,6 +46,14 @@ class Scripted:
 
     async def aclose(self) -> None:
         self.closed += 1
+
+
+class Counting(Scripted):
+    """A live source, which counts what it loses."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.shed_blocks = self.overflows = 0
 
 
 class Bench:
@@ -180,3 +195,57 @@ async def test_closing_twice_is_safe() -> None:
     await bench.supervised.aclose()
     await bench.supervised.aclose()
     assert bench.sources[0].closed == 1
+
+
+async def test_what_was_shed_and_overflowed_counts_on_over_reopenings() -> None:
+    counts: list[tuple[int, int]] = []
+    source = Counting([])
+
+    def lose(shed: int, overflows: int) -> Callable[[], None]:
+        def count() -> None:
+            source.shed_blocks, source.overflows = shed, overflows
+
+        return count
+
+    def note(_: object = None) -> None:
+        counts.append((supervised.shed_blocks, supervised.overflows))
+
+    def open_next() -> Counting:
+        nonlocal source
+        source = Counting(next(scripts))
+        return source
+
+    async def no_wait(_: float) -> None:
+        note()
+
+    scripts: Iterator[Script] = iter([[lose(3, 1), note, SourceLost("gone")], [note, lose(4, 0), note, lose(6, 2)]])
+    supervised = SupervisedSource(open_next, FAST, on_change=lambda _: None, sleep=no_wait)
+    note()
+    async for _ in supervised.blocks():
+        pass
+    await supervised.aclose()
+    note()
+    assert counts == [(0, 0), (3, 1), (3, 1), (3, 1), (7, 1), (9, 3)]
+
+
+async def test_a_source_that_counts_nothing_has_shed_nothing() -> None:
+    bench = Bench([block(0), SourceLost("gone")], [block(0)], policy=FAST)
+    await bench.run()
+    assert (bench.supervised.shed_blocks, bench.supervised.overflows) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Soundcard(SoundcardSection(hydrophones=("h",), device="d", sample_rate_hz=1000)),
+        Alsa(AlsaSection(hydrophones=("h",), device="d", sample_rate_hz=1000)),
+        TcpSource(TcpSection(hydrophones=("h",), sample_rate_hz=8000, port=1)),
+        UdpSource(UdpSection(hydrophones=("h",), sample_rate_hz=8000, port=1)),
+        RtpSource(RtpSection(hydrophones=("h",), sample_rate_hz=8000, port=1)),
+        UrlSource(UrlSection(hydrophones=("h",), url="tcp://h")),
+    ],
+    ids=lambda source: type(source).__name__,
+)
+def test_every_live_source_counts_from_zero(source: Source) -> None:
+    assert isinstance(source, LiveSource)
+    assert (source.shed_blocks, source.overflows) == (0, 0)

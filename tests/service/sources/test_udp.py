@@ -1,6 +1,7 @@
-"""Bare PCM in datagrams: what does not fit, and what our own queue sheds."""
+"""PCM in datagrams: what does not fit, and what our own queue sheds."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -10,8 +11,8 @@ from seacanary.audio import Arrival, AudioBlock
 from seacanary.errors import SourceLost
 from seacanary.sources import udp
 from seacanary.sources.datagrams import DatagramQueue
-from seacanary.sources.network import UdpSection
-from seacanary.sources.udp import UdpSource
+from seacanary.sources.network import RtpSection, UdpSection
+from seacanary.sources.udp import RtpSource, UdpSource
 
 NOW = Arrival(1e9, 1.0)
 SECTION = UdpSection(hydrophones=("a",), sample_rate_hz=8000, port=1, block_s=0.005)
@@ -68,3 +69,23 @@ async def test_what_was_shed_before_a_stray_is_a_gap_all_the_same(queue: Datagra
     assert (await next_of(blocks)).first_sample == 0
     receive(queue, BLOCK, STRAY, BLOCK, BLOCK)  # the first of them is shed
     assert (await next_of(blocks)).first_sample == 2 * SECTION.block_samples
+
+
+async def test_datagrams_that_a_busy_station_does_not_take_are_shed_and_counted(queue: DatagramQueue) -> None:
+    source = UdpSource(SECTION)
+    blocks = source.blocks()
+    receive(queue, *[BLOCK] * 8)
+    assert (await next_of(blocks)).first_sample == 5 * SECTION.block_samples
+    assert source.shed_blocks == 5
+    receive(queue, *[BLOCK] * 2)
+    assert source.shed_blocks == 6
+
+
+async def test_rtp_counts_what_it_sheds(queue: DatagramQueue) -> None:
+    section = RtpSection(hydrophones=("a",), sample_rate_hz=8000, port=1, block_s=0.005, encoding="L16")
+    source = RtpSource(section)
+    blocks = source.blocks()
+    for n in range(5):
+        receive(queue, struct.pack(">BBHII", 0x80, 96, n, n * section.block_samples, 1) + BLOCK)
+    assert (await next_of(blocks)).samples.size == section.block_samples
+    assert source.shed_blocks == 2
