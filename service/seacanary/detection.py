@@ -44,7 +44,7 @@ class DetectorSection(BaseModel):
         description="execution providers in order of preference; [cuda] refuses to start without a GPU, "
         "[cuda, cpu] starts on the CPU with a warning",
     )
-    sessions: int = Field(1, ge=1, le=64, description="inference threads, one ONNX Runtime session each")
+    sessions: int = Field(2, ge=1, le=64, description="inference threads, one ONNX Runtime session each")
     keep_masks: bool = Field(False, description="keep each window's mask in its Detection")
 
 
