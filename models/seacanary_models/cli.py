@@ -77,7 +77,14 @@ def simulate(
 
 @app.command("train")
 def train_command(
-    audio: Audio = DEFAULT_AUDIO, work: Work = DEFAULT_WORK, preset: PresetName = "cpu", workers: Workers = 2
+    *,
+    audio: Audio = DEFAULT_AUDIO,
+    work: Work = DEFAULT_WORK,
+    preset: PresetName = "cpu",
+    workers: Workers = 2,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A finished run's checkpoint to go on from, with a new schedule.")
+    ] = None,
 ) -> None:
     """Train M on the windows, making those that are missing. Resumes from its checkpoint."""
     plan = _plans(audio, work, preset)["train"]
@@ -91,7 +98,7 @@ def train_command(
             words = f"epoch {step.epoch}: mask loss {step.mask_loss:.3f}, call loss {step.call_loss:.3f}"
             progress.update(task, completed=round(1000 * step.done_share), description=words)
 
-        train(windows, config, checkpoint=_checkpoint(work, preset), report=show)
+        train(windows, config, checkpoint=_checkpoint(work, preset), report=show, start_from=start_from)
     console.print(f"trained on {len(windows)} windows; checkpoint {_checkpoint(work, preset)}")
 
 

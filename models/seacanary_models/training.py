@@ -1,5 +1,6 @@
 """One loop that trains M: segmenter and classifier together, on images made beforehand."""
 
+import json
 import math
 import subprocess
 import time
@@ -78,7 +79,8 @@ def train(
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = MaskGuidedClassifier(config.classifier) if start_from is None else load_model(start_from)
-    run = _Run(config, model, steps_per_epoch=len(windows) // config.batch_size)
+    before = None if start_from is None else run_facts(start_from)
+    run = _Run(config, model, before=before, steps_per_epoch=len(windows) // config.batch_size)
     run.resume(checkpoint)
     while run.done_share < 1:
         order = np.random.default_rng((config.seed, run.epoch)).permutation(len(windows))
@@ -96,7 +98,15 @@ def train(
 class _Run:
     """Weights, their average, optimiser and schedule of one run."""
 
-    def __init__(self, config: TrainingConfig, model: MaskGuidedClassifier, *, steps_per_epoch: int) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model: MaskGuidedClassifier,
+        *,
+        before: dict[str, str] | None,
+        steps_per_epoch: int,
+    ) -> None:
+        self._before = before
         self._config, self.steps_per_epoch = config, steps_per_epoch
         self._model = model.to(memory_format=torch.channels_last)
         self._average = AveragedModel(
@@ -155,6 +165,7 @@ class _Run:
                 "optimizer": self._optimizer.state_dict(),
                 "steps": self._steps,
                 "epoch": self.epoch,
+                "before": self._before,
                 "spent_s": self._spent_s + time.monotonic() - self._began,
             },
             unfinished,
@@ -186,9 +197,10 @@ def load_model(checkpoint: Path) -> MaskGuidedClassifier:
 
 
 def run_facts(checkpoint: Path) -> dict[str, str]:
-    """How a checkpoint came about: its configuration, steps and minutes."""
+    """How a checkpoint came about: its configuration, steps and minutes, and the run it went on from."""
     kept: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-    return {
+    before = {"begun_from": json.dumps(kept["before"])} if kept["before"] else {}
+    return before | {
         "config": kept["config"],
         "steps": str(kept["steps"]),
         "training_minutes": f"{kept['spent_s'] / 60:.1f}",

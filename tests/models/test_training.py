@@ -15,6 +15,7 @@ from seacanary_models.training import (
     git_commit,
     learning_rate,
     load_model,
+    run_facts,
     segmentation_loss,
     train,
     weighted_bce,
@@ -116,6 +117,17 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path)
     resumed = train(windows, config, checkpoint=tmp_path / "broken.pt", report=ignore)
     for name, weight in straight.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], weight, msg=name)
+
+
+def test_a_run_may_begin_with_the_weights_of_another_and_tells_so(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(8)
+    config = TrainingConfig(epochs=1, batch_size=8, threads=1, classifier=TINY)
+    first = train(windows, config, checkpoint=tmp_path / "first.pt", report=ignore)
+    still = config.model_copy(update={"learning_rate": 1e-9, "ema_decay": 0.9999})
+    second = train(windows, still, checkpoint=tmp_path / "second.pt", report=ignore, start_from=tmp_path / "first.pt")
+    torch.testing.assert_close(second.head.weight, first.head.weight)
+    assert "begun_from" not in run_facts(tmp_path / "first.pt")
+    assert '"steps": "1"' in run_facts(tmp_path / "second.pt")["begun_from"]
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
