@@ -130,6 +130,12 @@ class Metrics:
     def _source_metrics(self) -> None:
         self.source_state = self._gauge("source_state", "1 for the state a source is in.", "source", "state")
         self.source_restarts = self._counter("source_restarts_total", "Times reopened.", "source", "reason")
+        self.source_overflows = self._counter(
+            "source_overflows_total", "Overflows the driver reported; each is a gap.", "source"
+        )
+        self.source_shed_blocks = self._counter(
+            "source_shed_blocks_total", "Blocks shed between capture and the loop; each is a gap.", "source"
+        )
         self.clock_drift = self._gauge("clock_drift_ratio", "Fitted sample rate over nominal, minus 1.", "hydrophone")
         self.clock_error = self._gauge("clock_error_seconds", "Bound of a sample's time error.", "hydrophone")
         self.clock_synchronised = self._gauge(

@@ -99,6 +99,7 @@ class Station:
         self._writing = asyncio.Lock()
         self._read_files: dict[str, list[FileDone]] = {}
         self._done_files: set[str] = set()
+        self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
         self.recent = deque[PresenceEvent](maxlen=EVENTS_KEPT_FOR_VIEW)
         metrics.build.info({"version": __version__, "model": detector.contract.model_id})
@@ -186,6 +187,7 @@ class Station:
             supervision_of(section, self._config.supervision),
             on_change=partial(self._telemetry.source_changed, name),
         )
+        self._sources[name] = source
         feed = Feed(
             name,
             source,
@@ -320,6 +322,8 @@ class Station:
         self._metrics.clock_synchronised.set(ntp is not None and ntp.synchronised)
         for name, silent_s in (self._listening.silent_s() if self._listening else {}).items():
             self._metrics.audio_age.labels(name).set(silent_s)
+        for name, source in self._sources.items():
+            self._telemetry.export_source(name, source)
         self._telemetry.age_deliveries(self._system_s())
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
 

@@ -11,7 +11,7 @@ from seacanary.ledger import LedgerTotals
 from seacanary.metrics import Metrics
 from seacanary.observations import Detection
 from seacanary.publishers.delivery import DeliveryStatus
-from seacanary.sources.supervised import SourceChange, SourceState
+from seacanary.sources.supervised import SourceChange, SourceState, SupervisedSource
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Telemetry:
         self._steps: dict[str, int] = {}
         self._gaps: dict[str, int] = {}
         self._deliveries: dict[str, DeliveryStatus] = {}
+        self._sources: dict[str, tuple[int, int]] = {}
 
     def detected(self, detection: Detection, hydrophone: Hydrophone) -> None:
         """A window was analysed."""
@@ -51,10 +52,19 @@ class Telemetry:
         if led_to_events:
             self._metrics.capture_to_event.observe(latency_s)
 
+    def export_source(self, name: str, source: SupervisedSource) -> None:
+        """Bring a source's counts up to date."""
+        shed, overflows = self._sources.get(name, (0, 0))
+        self._metrics.source_shed_blocks.labels(name).inc(source.shed_blocks - shed)
+        self._metrics.source_overflows.labels(name).inc(source.overflows - overflows)
+        self._sources[name] = (source.shed_blocks, source.overflows)
+
     def source_changed(self, name: str, change: SourceChange) -> None:
         """A source came into another state."""
         for state in get_args(SourceState):
             self._metrics.source_state.labels(name, state).set(state == change.state)
+        if change.state == "unusable":
+            log.error("source %s can never work: %s", name, change.reason)
         if change.state in ("stalled", "lost"):
             self._metrics.source_restarts.labels(name, change.state).inc()
             wait_s = change.next_try_s or 0.0

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from seacanary.errors import SourceUnusable
+from seacanary.errors import SourceError
 from seacanary.sources.alsa import alsaaudio, describe_rates
 from seacanary.sources.portaudio_devices import input_devices, usable_rates_hz
 
@@ -41,7 +41,7 @@ def list_devices() -> DeviceList:
     for listed in (_soundcards, _alsa_devices):
         try:
             devices += listed()
-        except SourceUnusable as exc:
+        except SourceError as exc:
             problems.append(str(exc))
     return DeviceList(devices=tuple(devices), problems=tuple(problems))
 
