@@ -199,7 +199,7 @@ def load_model(checkpoint: Path) -> MaskGuidedClassifier:
 def run_facts(checkpoint: Path) -> dict[str, str]:
     """How a checkpoint came about: its configuration, steps and minutes, and the run it went on from."""
     kept: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-    before = {"begun_from": json.dumps(kept["before"])} if kept["before"] else {}
+    before = {"begun_from": json.dumps(kept["before"])} if kept.get("before") else {}
     return before | {
         "config": kept["config"],
         "steps": str(kept["steps"]),
