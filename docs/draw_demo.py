@@ -27,7 +27,7 @@ async def draw(folder: Path) -> None:
     panel = station_panel(
         f"Sea Canary · demo · {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         hydrophones=station.view(),
-        events=list(station.recent)[-8:],
+        events=station.recent[-8:],
         footer=f"running {AFTER_S} s   metrics: http://127.0.0.1:9108/metrics   Ctrl-C stops",
     )
     console = Console(record=True, width=132, file=io.StringIO())

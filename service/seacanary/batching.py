@@ -46,13 +46,19 @@ class FileDone:
 class StreamEnded:
     """A hydrophone's feed is over; nothing of it follows."""
 
-    feed: str
-
     hydrophone: str
     reason: EndReason
 
 
-BatchItem = Window | Unobserved | FileDone | StreamEnded
+@dataclass(frozen=True, slots=True)
+class FeedEnded:
+    """All hydrophones of a feed are over."""
+
+    feed: str
+    reason: EndReason
+
+
+BatchItem = Window | Unobserved | FileDone | StreamEnded | FeedEnded
 
 
 @dataclass(frozen=True, slots=True)

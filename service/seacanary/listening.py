@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from seacanary.audio import AudioBlock, Window
-from seacanary.batching import Batch, Batcher, BatchingSection, FileDone, StreamEnded
+from seacanary.batching import Batch, Batcher, BatchingSection, FeedEnded, FileDone, StreamEnded
 from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, SourceUnusable, first_of
 from seacanary.events import EndReason, PresenceEvent
@@ -55,7 +55,7 @@ class Feed:
 class Conclusion:
     """What became of one window, stretch or marker, with the events it led to."""
 
-    item: Detection | Unobserved | FileDone | StreamEnded
+    item: Detection | Unobserved | FileDone | StreamEnded | FeedEnded
     events: list[PresenceEvent]
 
 
@@ -152,10 +152,11 @@ class Listening:
             self.failed[feed.name] = exc
         finally:
             await feed.source.aclose()
+        reason: EndReason = "station_stopped" if self._stop.is_set() else "stream_ended"
         for hydrophone in feed.hydrophones.values():
             await self._queue(feed, hydrophone.end())
-            reason: EndReason = "station_stopped" if self._stop.is_set() else "stream_ended"
-            self._batcher.put(StreamEnded(feed.name, hydrophone.name, reason))
+            self._batcher.put(StreamEnded(hydrophone.name, reason))
+        self._batcher.put(FeedEnded(feed.name, reason))
 
     async def _until_stopped(self, feed: Feed) -> AsyncGenerator[AudioBlock]:
         blocks = aiter(feed.source.blocks())
@@ -227,10 +228,10 @@ class Listening:
                 await self._conclude_item(next(detections) if isinstance(item, Window) else item)
             self._metrics.stage_duration.labels("presence").observe(time.perf_counter() - began)
 
-    async def _conclude_item(self, item: Detection | Unobserved | FileDone | StreamEnded) -> None:
+    async def _conclude_item(self, item: Detection | Unobserved | FileDone | StreamEnded | FeedEnded) -> None:
         events: list[PresenceEvent] = []
         if isinstance(item, StreamEnded):
             events = self.hydrophones[item.hydrophone].close(item.reason)
-        elif not isinstance(item, FileDone):
+        elif not isinstance(item, FileDone | FeedEnded):
             events = self.hydrophones[item.hydrophone].conclude(item)
         await self._tell(Conclusion(item, events))

@@ -106,7 +106,7 @@ class Runner:
         return station_panel(
             f"Sea Canary · {self._config.station.name} · {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
             hydrophones=self._station.view(),
-            events=list(self._station.recent)[-8:],
+            events=self._station.recent[-8:],
             footer=f"running {running_s:,.0f} s   {self._footer}   Ctrl-C stops",
         )
 

@@ -3,23 +3,20 @@
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from seacanary import __version__
-from seacanary.batching import FileDone, StreamEnded
+from seacanary.batching import FeedEnded, FileDone
 from seacanary.config import SourceSection, StationConfig, check_against_model
 from seacanary.detection import Detector
-from seacanary.errors import JournalError, SeaCanaryError, first_of
+from seacanary.errors import SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
 from seacanary.hydrophone import Hydrophone
 from seacanary.journal import Journal
+from seacanary.journalling import Journalling
 from seacanary.ledger import LedgerTotals
 from seacanary.listening import Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
@@ -34,12 +31,7 @@ from seacanary.wiring import is_named_by, open_publisher, open_source, plays_rec
 
 log = logging.getLogger(__name__)
 
-Written = TypeVar("Written")
-
 EXPORT_EVERY_S = 1.0
-# Tracker states are stored with every event and, while something is going on, this often.
-STATES_EVERY_S = 5.0
-EVENTS_KEPT_FOR_VIEW = 12
 DRAIN_S = 5.0  # how long a stopping station waits for its publishers
 
 
@@ -72,7 +64,6 @@ class Station:
         metrics: Metrics,
         on_events: Callable[[Sequence[PresenceEvent]], None] = lambda _: None,
         system_s: Callable[[], float] = time.time,
-        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wire a station; nothing is opened yet.
 
@@ -82,26 +73,21 @@ class Station:
             metrics: what to count on.
             on_events: told of events as they are journalled.
             system_s: the system clock, for latency only.
-            monotonic_s: a clock for intervals.
 
         Raises:
             ConfigError: the configuration does not fit the model.
         """
         check_against_model(config, detector.contract)
         self._config, self._detector, self._metrics = config, detector, metrics
-        self._on_events, self._system_s, self._monotonic_s = on_events, system_s, monotonic_s
+        self._system_s = system_s
         self._telemetry = Telemetry(metrics)
         self._listening: Listening | None = None
         self._latest: dict[str, Mapping[str, float]] = {}
-        self._stored_at_s: dict[str, float] = {}
-        self._kinds: dict[str, int] = {}
         self._stop_asked = False
-        self._writing = asyncio.Lock()
-        self._read_files: dict[str, list[FileDone]] = {}
+        self._journalling = Journalling(metrics, on_events=on_events, give_up=lambda: self._stop_asked)
         self._done_files: set[str] = set()
         self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
-        self.recent = deque[PresenceEvent](maxlen=EVENTS_KEPT_FOR_VIEW)
         metrics.build.info({"version": __version__, "model": detector.contract.model_id})
 
     def stop(self) -> None:
@@ -109,6 +95,11 @@ class Station:
         self._stop_asked = True
         if self._listening is not None:
             self._listening.stop()
+
+    @property
+    def recent(self) -> Sequence[PresenceEvent]:
+        """The latest events of this run, oldest first."""
+        return tuple(self._journalling.recent)
 
     def view(self) -> dict[str, HydrophoneView]:
         """What there is to see of each hydrophone now."""
@@ -146,7 +137,7 @@ class Station:
         self._export()
         unsent = {d.status.publisher: journal.head - await journal.cursor(d.status.publisher) for d in deliveries}
         ledger = {name: hydrophone.intake.ledger.totals for name, hydrophone in self._hydrophones.items()}
-        return StationSummary(ledger, dict(self._kinds), unsent, self._troubles(listening))
+        return StationSummary(ledger, dict(self._journalling.kinds), unsent, self._troubles(listening))
 
     def _open_deliveries(self, journal: Journal, opened: AsyncExitStack) -> list[Delivery]:
         deliveries = []
@@ -224,80 +215,25 @@ class Station:
             orphan.restore(states)
             events = orphan.close("lost_coverage")
             if events:
-                await self._journal_events(journal, events, orphan)
+                await self._journalling.take(journal, events, orphan)
 
     async def _take_in(self, journal: Journal, conclusion: Conclusion) -> None:
         item = conclusion.item
         if isinstance(item, FileDone):
-            await self._remember_file(journal, item)
+            await self._journalling.file_done(journal, item)
             return
-        if isinstance(item, StreamEnded) and item.reason == "stream_ended":
-            await self._mark_done(journal, self._read_files.pop(item.feed, []))
+        if isinstance(item, FeedEnded):
+            if item.reason == "stream_ended":
+                await self._journalling.feed_done(journal, item.feed)
+            return
         hydrophone = self._hydrophones[item.hydrophone]
         if isinstance(item, Detection):
             self._latest[item.hydrophone] = item.probability
             self._telemetry.detected(item, hydrophone)
-        if conclusion.events or self._states_are_due(hydrophone):
-            await self._journal_events(journal, conclusion.events, hydrophone)
+        await self._journalling.take(journal, conclusion.events, hydrophone)
         if isinstance(item, Detection):
             led_to_events = bool(conclusion.events)
             self._telemetry.concluded(item, hydrophone, now_s=self._system_s(), led_to_events=led_to_events)
-
-    async def _journal_events(self, journal: Journal, events: Sequence[PresenceEvent], hydrophone: Hydrophone) -> None:
-        states = hydrophone.states()  # before anything else can move on: states must not run ahead of events
-        began_s = self._monotonic_s()
-        async with self._writing:
-            entries = await self._persistently(lambda: journal.append(events, states=states))
-        self._stored_at_s[hydrophone.name] = self._monotonic_s()
-        self._metrics.stage_duration.labels("journal").observe(self._stored_at_s[hydrophone.name] - began_s)
-        new = [entry.event for entry in entries]
-        for event in new:
-            self._metrics.events.labels(event.hydrophone, event.species, event.kind).inc()
-            self._kinds[event.kind] = self._kinds.get(event.kind, 0) + 1
-        self.recent.extend(new)
-        if new:
-            self._on_events(new)
-
-    async def _persistently(self, write: Callable[[], Awaitable[Written]]) -> Written:
-        """Write to the journal until it works: events wait here, and what comes meanwhile is shed and counted."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(JournalError),
-            wait=wait_random_exponential(multiplier=0.5, max=10),
-            stop=lambda _: self._stop_asked,
-            before_sleep=self._note_journal_failure,
-            reraise=True,
-        )
-
-        async def attempt() -> Written:
-            return await write()
-
-        return await retrying(attempt)
-
-    def _note_journal_failure(self, retry: RetryCallState) -> None:
-        if retry.attempt_number == 1 and retry.outcome:
-            log.error("events cannot be journalled, trying on: %s", retry.outcome.exception())
-        self._metrics.journal_failures.inc()
-
-    async def _remember_file(self, journal: Journal, done: FileDone) -> None:
-        """Mark the files of an epoch as done when another has begun.
-
-        After a crash the epoch is read again from its first file, so that windows lie
-        where they lay before; what was analysed before is recognised and not told again.
-        """
-        read = self._read_files.setdefault(done.feed, [])
-        if read and read[-1].epoch != done.epoch:
-            await self._mark_done(journal, read)
-            read.clear()
-        read.append(done)
-
-    async def _mark_done(self, journal: Journal, files: Sequence[FileDone]) -> None:
-        paths = [file.path for file in files]
-        async with self._writing:
-            await self._persistently(lambda: journal.append((), done=paths))
-
-    def _states_are_due(self, hydrophone: Hydrophone) -> bool:
-        quiet = all(tracker.phase == "absent" for tracker in hydrophone.trackers)
-        return not quiet and self._monotonic_s() - self._stored_at_s.get(hydrophone.name, 0.0) >= STATES_EVERY_S
 
     async def _export_always(self) -> None:
         while True:
@@ -309,12 +245,12 @@ class Station:
         while True:
             await asyncio.sleep(EXPORT_EVERY_S)
             # While the journal is stuck, what was heard waits: that is no silence.
-            if self._listening is None or self._writing.locked():
+            if self._listening is None or self._journalling.busy:
                 continue
             for name, silent_s in self._listening.silent_s().items():
                 events = self._hydrophones[name].fall_silent(silent_s)
                 if events:
-                    await self._journal_events(journal, events, self._hydrophones[name])
+                    await self._journalling.take(journal, events, self._hydrophones[name])
 
     def _export(self) -> None:
         ntp = ntp_state()

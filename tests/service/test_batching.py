@@ -93,7 +93,7 @@ async def test_a_lone_window_leaves_when_its_deadline_is_over() -> None:
 async def test_markers_keep_their_place() -> None:
     batcher = Batcher(BatchingSection())
     batcher.put(window("a", 0))
-    batcher.put(StreamEnded("s", "a", "stream_ended"))
+    batcher.put(StreamEnded("a", "stream_ended"))
     batcher.put(window("b", 0))
     (batch,) = await everything(batcher)
     assert [type(item).__name__ for item in batch] == ["Window", "StreamEnded", "Window"]
