@@ -20,7 +20,7 @@ from seacanary.events import PresenceEvent
 from seacanary.metrics import Metrics
 from seacanary.reports import ledger_lines
 from seacanary.station import Station, StationSummary
-from seacanary.view import ledger_table, station_panel
+from seacanary.view import ledger_account, station_panel
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class Runner:
         if self._as_json:
             self._write(summary_object(summary))
             return
-        self._console.print(ledger_table(summary.ledger))
+        self._console.print(ledger_account(summary.ledger))
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.events.items())) or "none"
         self._console.print(f"events in this run: {kinds}", highlight=False)
         for name, count in summary.unsent.items():

@@ -100,15 +100,16 @@ def _event_table(events: Sequence[PresenceEvent]) -> Table:
     return table
 
 
-def ledger_table(totals: Mapping[str, LedgerTotals]) -> Table:
-    """The closing account: where every sample of every hydrophone went."""
-    table = Table(title="ledger, samples", title_justify="left")
-    table.add_column("hydrophone", style="bold")
-    for heading in ("elapsed", "captured", "lost", "analysed", "shed", "unobserved", "pending"):
-        table.add_column(heading, justify="right")
-    table.add_column("balanced")
+def ledger_account(totals: Mapping[str, LedgerTotals]) -> Table:
+    """The closing account, in samples: the two sums that must come out, for every hydrophone."""
+    table = Table(title="ledger, in samples", title_justify="left", box=None, show_header=False, padding=(0, 1))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
     for name, t in sorted(totals.items()):
-        counts = (t.elapsed, t.captured, t.lost, t.analysed, t.shed, t.unobserved, t.pending)
-        verdict = Text("yes", style="green") if t.balanced else Text("NO", style="bold red")
-        table.add_row(name, *(f"{n:,}" for n in counts), verdict)
+        verdict = Text("balanced", style="green") if t.balanced else Text("DOES NOT BALANCE", style="bold red")
+        pending = f" + pending {t.pending:,}" if t.pending else ""
+        settled = f"= analysed {t.analysed:,} + shed {t.shed:,} + unobserved {t.unobserved:,}{pending}"
+        table.add_row(name, f"elapsed {t.elapsed:,}", f"= captured {t.captured:,} + lost {t.lost:,}")
+        table.add_row(verdict, f"captured {t.captured:,}", settled)
     return table
