@@ -27,6 +27,7 @@ from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
 from seacanary.errors import SeaCanaryError
 from seacanary.events import CloudEvent, JournalEntry
 from seacanary.journal_reading import rewind_publisher, tail_journal
+from seacanary.log_outlet import LogOutlet
 from seacanary.reports import ReportFormat, Sheet
 from seacanary.runner import Runner, one_line
 from seacanary.schemas import SCHEMAS, schema_text
@@ -79,7 +80,9 @@ def main() -> None:
 def _common(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more to stderr")] = False,
 ) -> None:
-    handler = RichHandler(console=err, show_path=False, rich_tracebacks=False)
+    if logging.root.handlers:
+        return  # whoever calls us from Python has said where logs go
+    handler = LogOutlet(RichHandler(console=err, show_path=False, rich_tracebacks=False))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler])
 
 

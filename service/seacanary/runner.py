@@ -5,7 +5,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -18,6 +18,7 @@ from seacanary.detection import Detector
 from seacanary.errors import ConfigError
 from seacanary.events import PresenceEvent
 from seacanary.metrics import Metrics
+from seacanary.outlet import Outlet
 from seacanary.reports import ledger_lines
 from seacanary.station import Station, StationSummary
 from seacanary.view import ledger_account, station_panel
@@ -25,6 +26,8 @@ from seacanary.view import ledger_account, station_panel
 log = logging.getLogger(__name__)
 
 REFRESH_S = 0.25
+LINES_KEPT = 10_000  # while nobody reads stdout
+LAST_LINES_S = 5.0
 
 
 class Runner:
@@ -46,7 +49,7 @@ class Runner:
         self._metrics = Metrics()
         self._station = Station(config, detector=detector, metrics=self._metrics, on_events=self._tell)
         self._footer = ""
-        self._read = True  # until whoever reads our JSON lines has gone away
+        self._lines = Outlet[str](self._write, most=LINES_KEPT)
 
     def run(self) -> StationSummary:
         """Run to the end and print the account.
@@ -60,6 +63,8 @@ class Runner:
         finally:
             self._metrics.close()
         self._close(summary)
+        if self._lines.dropped:
+            log.warning("%d lines were not read from stdout; the journal has the events", self._lines.dropped)
         return summary
 
     def _serve_metrics(self) -> None:
@@ -97,10 +102,14 @@ class Runner:
         if self._as_json or not self._console.is_terminal:
             return
         began = time.monotonic()
-        with Live(console=self._console, refresh_per_second=1 / REFRESH_S, screen=False, transient=False) as live:
-            while True:
-                live.update(self._panel(time.monotonic() - began))
-                await asyncio.sleep(REFRESH_S)
+        with Live(console=self._console, auto_refresh=False) as live:
+            screen = Outlet[Panel](lambda panel: live.update(panel, refresh=True), most=1)
+            try:
+                while True:
+                    screen.put(self._panel(time.monotonic() - began))
+                    await asyncio.sleep(REFRESH_S)
+            finally:
+                screen.close(1.0)
 
     def _panel(self, running_s: float) -> Panel:
         return station_panel(
@@ -113,25 +122,20 @@ class Runner:
     def _tell(self, events: Sequence[PresenceEvent]) -> None:
         for event in events:
             if self._as_json:
-                self._write({"type": event.kind, **event.model_dump(mode="json")})
+                self._lines.put(json.dumps({"type": event.kind, **event.model_dump(mode="json")}))
             elif not self._console.is_terminal:
-                self._console.print(one_line(event), highlight=False, soft_wrap=True)
+                self._lines.put(one_line(event))
 
-    def _write(self, line: Mapping[str, object]) -> None:
-        """Write a line of JSON; a reader that has gone away does not stop the station."""
-        if not self._read:
-            return
-        try:
-            self._console.file.write(json.dumps(line) + "\n")
-            self._console.file.flush()
-        except BrokenPipeError:
-            log.warning("nobody reads stdout any more; events go on to the journal and the publishers")
-            self._read = False
+    def _write(self, line: str) -> None:
+        self._console.file.write(line + "\n")
+        self._console.file.flush()
 
     def _close(self, summary: StationSummary) -> None:
         if self._as_json:
-            self._write(summary_object(summary))
+            self._lines.put(json.dumps(summary_object(summary)))
+            self._lines.close(LAST_LINES_S)
             return
+        self._lines.close(LAST_LINES_S)
         self._console.print(ledger_account(summary.ledger))
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.events.items())) or "none"
         self._console.print(f"events in this run: {kinds}", highlight=False)

@@ -123,3 +123,17 @@ def test_fifty_kills_leave_the_stream_equal_to_the_journal_and_to_an_undisturbed
     expected = journalled(undisturbed)
     assert len(expected) > 100
     assert told == expected
+
+
+@pytest.mark.timeout(180)
+def test_a_station_whose_output_nobody_reads_goes_on_listening(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model")
+    recordings = tmp_path / "recordings"
+    record_folder(recordings, seed=6)
+    path = config(tmp_path / "unread", recordings=recordings, model=model, publishers=[])
+    with start(path) as process:
+        assert process.wait(150) == 0  # more than a pipe holds was told, and stdout was never read
+        assert process.stdout is not None
+        unread = process.stdout.read()
+    assert len(journalled(path)) * 500 > 65_536
+    assert len(unread) >= 65_536 - 5000
