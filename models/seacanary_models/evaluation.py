@@ -29,8 +29,8 @@ THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
 BATCH = 32
 # A third of the simulated windows without a call hold a sound made to be mistaken for one, and the real
 # training recordings hold the hardest we have: bats, seals. One window that fires is not yet a presence.
-FALSE_SHARE = 0.05
-FALSE_SHARE_REAL = 0.006
+FALSE_SHARE = 0.03
+FALSE_SHARE_REAL = 0.0
 
 
 class Calibration(BaseModel):

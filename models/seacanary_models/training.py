@@ -47,7 +47,7 @@ class TrainingConfig(BaseModel):
 
 PRESETS: dict[str, tuple[int, TrainingConfig]] = {
     "smoke": (128, TrainingConfig(epochs=1, max_minutes=2)),
-    "cpu": (4096, TrainingConfig(epochs=10, max_minutes=12)),
+    "cpu": (5376, TrainingConfig(epochs=10, max_minutes=40)),
 }
 
 
