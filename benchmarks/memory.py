@@ -1,11 +1,11 @@
-"""Resident memory of the stages with N hydrophones: `python -m benchmarks.memory N` prints MB."""
+"""Peak resident memory of the stages with N hydrophones: `python -m benchmarks.memory N` prints MB."""
 
 import asyncio
+import resource
 import sys
 from collections.abc import AsyncIterator
 
 import numpy as np
-import psutil
 
 from seacanary.audio import AudioBlock, read_only
 from seacanary.batching import BatchingSection
@@ -17,7 +17,7 @@ from seacanary.listening import Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
 from seacanary.presence_rules import PresenceSection
 
-AUDIO_S = 6
+AUDIO_S = 3
 
 
 class NoiseSource:
@@ -63,4 +63,4 @@ async def listen(count: int) -> None:
 
 if __name__ == "__main__":
     asyncio.run(listen(int(sys.argv[1])))
-    print(psutil.Process().memory_info().rss / 1e6)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)

@@ -116,7 +116,7 @@ def ingest_rate(raw: bytes) -> float:
 
 def memory_per_hydrophone() -> float:
     """Growth of a station's resident memory with each hydrophone more, MB, in fresh processes."""
-    few, many = 2, 10
+    few, many = 2, 42
     measured = [
         float(
             subprocess.run(

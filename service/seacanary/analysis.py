@@ -150,7 +150,7 @@ class Analysis:
         source = FilesSource(section, on_file_done=reports.append)
         watched = _Watched(source, lambda samples: self._progress(path, samples))
         feed = Feed(section.name, watched, file.make, patient=True)
-        batching = BatchingSection(max_windows=4, deadline_s=0, queue_windows=8)
+        batching = BatchingSection(max_windows=8, deadline_s=0, queue_windows=16)
         listening = Listening([feed], detector=self._detector, batching=batching, metrics=Metrics(), tell=file.conclude)
         await listening.run()
         file.close()

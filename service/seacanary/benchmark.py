@@ -85,7 +85,7 @@ def run_pipeline(detector: Detector, raw: bytes, *, sessions: int) -> None:
         )
 
     feed = Feed("bench", MemorySource(raw, "bench"), make, patient=True)
-    batching = BatchingSection(max_windows=sessions, deadline_s=0, queue_windows=2 * sessions)
+    batching = BatchingSection(max_windows=4 * sessions, deadline_s=0, queue_windows=8 * sessions)
     asyncio.run(Listening([feed], detector=detector, batching=batching, metrics=Metrics(), tell=tell).run())
 
 

@@ -116,9 +116,15 @@ class Detector:
         return [detection for part in found for detection in part]
 
     def _detect_part(self, pair: _SessionPair, windows: Sequence[Window]) -> list[Detection]:
-        pcm = windows[0].pcm[np.newaxis] if len(windows) == 1 else np.stack([w.pcm for w in windows])
-        masks, probabilities = pair.run(pcm)
-        return [self._detection(w, masks[i], probabilities[i]) for i, w in enumerate(windows)]
+        # On a CPU a batch is no faster than its windows one by one, which need no copy to stack them.
+        size = 1 if pair.device == "cpu" else len(windows)
+        found: list[Detection] = []
+        for first in range(0, len(windows), size):
+            batch = windows[first : first + size]
+            pcm = batch[0].pcm[np.newaxis] if len(batch) == 1 else np.stack([w.pcm for w in batch])
+            masks, probabilities = pair.run(pcm)
+            found += [self._detection(w, masks[i], probabilities[i]) for i, w in enumerate(batch)]
+        return found
 
     def _detection(
         self, window: Window, mask_probability: NDArray[np.float32], probability: NDArray[np.float32]
