@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -77,13 +78,18 @@ class _SessionPair:
 class Detector:
     """A model with its contract, ready to detect.
 
-    Blocks while it runs: call it from a thread of its own, one call at a time.
+    Blocks while it runs: call it from threads of your own. Calls may overlap; each
+    session works for one window (on a GPU: one share of a batch) at a time.
     """
 
     def __init__(self, pairs: Sequence[_SessionPair], contract: ModelContract, *, keep_masks: bool) -> None:
         self.contract = contract
         self.provider = pairs[0].model.get_providers()[0]
-        self._pairs = pairs
+        self._sessions = len(pairs)
+        self._in_turn = pairs[0].device == "cpu"
+        self._idle = SimpleQueue[_SessionPair]()
+        for pair in pairs:
+            self._idle.put(pair)
         self._keep_masks = keep_masks
         self._rows = {c.name: rows_of(c, contract) for c in contract.call_types}
         self._pool = ThreadPoolExecutor(len(pairs), thread_name_prefix="inference")
@@ -110,21 +116,19 @@ class Detector:
 
     def detect(self, windows: Sequence[Window]) -> list[Detection]:
         """Classify windows of one or more hydrophones; results in the same order."""
-        share = -(-len(windows) // len(self._pairs))
-        parts = [windows[i : i + share] for i in range(0, len(windows), share)]
-        found = self._pool.map(self._detect_part, self._pairs, parts)
-        return [detection for part in found for detection in part]
-
-    def _detect_part(self, pair: _SessionPair, windows: Sequence[Window]) -> list[Detection]:
         # On a CPU a batch is no faster than its windows one by one, which need no copy to stack them.
-        size = 1 if pair.device == "cpu" else len(windows)
-        found: list[Detection] = []
-        for first in range(0, len(windows), size):
-            batch = windows[first : first + size]
-            pcm = batch[0].pcm[np.newaxis] if len(batch) == 1 else np.stack([w.pcm for w in batch])
+        share = 1 if self._in_turn else -(-len(windows) // self._sessions)
+        parts = [windows[i : i + share] for i in range(0, len(windows), share)]
+        return [detection for part in self._pool.map(self._detect_part, parts) for detection in part]
+
+    def _detect_part(self, windows: Sequence[Window]) -> list[Detection]:
+        pcm = windows[0].pcm[np.newaxis] if len(windows) == 1 else np.stack([w.pcm for w in windows])
+        pair = self._idle.get()
+        try:
             masks, probabilities = pair.run(pcm)
-            found += [self._detection(w, masks[i], probabilities[i]) for i, w in enumerate(batch)]
-        return found
+        finally:
+            self._idle.put(pair)
+        return [self._detection(w, masks[i], probabilities[i]) for i, w in enumerate(windows)]
 
     def _detection(
         self, window: Window, mask_probability: NDArray[np.float32], probability: NDArray[np.float32]

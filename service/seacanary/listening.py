@@ -20,8 +20,8 @@ from seacanary.sources import Source
 
 log = logging.getLogger(__name__)
 
-# Answers waiting to be concluded while the next batch is already running.
-ANSWERS_AHEAD = 2
+# One batch is awaited, the next is already with the detector.
+BATCHES_UNDER_WAY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Conclusion:
 @dataclass(frozen=True, slots=True)
 class _Answer:
     batch: Batch
-    detections: Sequence[Detection | Unobserved]
+    detections: asyncio.Task[Sequence[Detection | Unobserved]]
 
 
 class Listening:
@@ -89,7 +89,7 @@ class Listening:
         self._feeds = feeds
         self._detector, self._metrics, self._tell = detector, metrics, tell
         self._batcher = Batcher(batching)
-        self._answers = asyncio.Queue[_Answer | None](ANSWERS_AHEAD)
+        self._answers = asyncio.Queue[_Answer | None](BATCHES_UNDER_WAY - 1)
         self._stop = asyncio.Event()
         self._heard_at_s: dict[str, float] = {}
         self._began_s = 0.0
@@ -195,15 +195,18 @@ class Listening:
                 self._metrics.windows_shed.labels(shed.hydrophone).inc()
 
     async def _infer(self) -> None:
-        with ThreadPoolExecutor(1, thread_name_prefix="detector") as executor:
+        """Keep two batches with the detector, so that none of its sessions waits for the loop."""
+        with ThreadPoolExecutor(BATCHES_UNDER_WAY, thread_name_prefix="detector") as executor:
             async for batch in self._batcher.batches():
                 self._metrics.stage_duration.labels("queue").observe(batch.waited_s)
                 windows = [item for item in batch.items if isinstance(item, Window)]
-                answers = await self._ask(executor, windows) if windows else []
-                await self._answers.put(_Answer(batch, answers))
-        await self._answers.put(None)
+                asked = asyncio.create_task(self._ask(executor, windows))
+                await self._answers.put(_Answer(batch, asked))
+            await self._answers.put(None)
 
     async def _ask(self, executor: ThreadPoolExecutor, windows: Sequence[Window]) -> Sequence[Detection | Unobserved]:
+        if not windows:
+            return []
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -222,7 +225,7 @@ class Listening:
 
     async def _conclude(self) -> None:
         while (answer := await self._answers.get()) is not None:
-            detections = iter(answer.detections)
+            detections = iter(await answer.detections)
             began = time.perf_counter()
             for item in answer.batch.items:
                 await self._conclude_item(next(detections) if isinstance(item, Window) else item)
