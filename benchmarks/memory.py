@@ -3,19 +3,17 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from seacanary.audio import AudioBlock, read_only
 from seacanary.batching import BatchingSection
-from seacanary.benchmark import BLOCK_SAMPLES, EPOCH, RATE_HZ
+from seacanary.benchmark import BLOCK_SAMPLES, EPOCH, RATE_HZ, bench_hydrophone
 from seacanary.detection import Detector, DetectorSection
-from seacanary.guard import GuardSection
-from seacanary.hydrophone import Hydrophone
 from seacanary.listening import Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
-from seacanary.presence_rules import PresenceSection
 
 AUDIO_S = 3
 
@@ -46,17 +44,9 @@ async def listen(count: int) -> None:
         nonlocal seen
         seen += 1
 
-    def make(name: str) -> Hydrophone:
-        return Hydrophone(
-            name,
-            station="bench",
-            contract=detector.contract,
-            presence=PresenceSection(),
-            guard=GuardSection(),
-            pad_at_end=False,
-        )
-
-    feeds = [Feed(f"h{i}", NoiseSource(f"h{i}"), make, patient=True) for i in range(count)]
+    feeds = [
+        Feed(f"h{i}", NoiseSource(f"h{i}"), partial(bench_hydrophone, detector), patient=True) for i in range(count)
+    ]
     batching = BatchingSection(max_windows=4, deadline_s=0, queue_windows=8)
     await Listening(feeds, detector=detector, batching=batching, metrics=Metrics(), tell=tell).run()
 

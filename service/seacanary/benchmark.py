@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,23 +69,25 @@ def decoded_blocks(raw: bytes, name: str) -> Iterator[AudioBlock]:
         yield AudioBlock(name, read_only(samples), at // SAMPLE_BYTES, RATE_HZ, EPOCH)
 
 
+def bench_hydrophone(detector: Detector, name: str) -> Hydrophone:
+    """The stages of one hydrophone, as a station makes them."""
+    return Hydrophone(
+        name,
+        station="bench",
+        contract=detector.contract,
+        presence=PresenceSection(),
+        guard=GuardSection(),
+        pad_at_end=False,
+    )
+
+
 def run_pipeline(detector: Detector, raw: bytes, *, sessions: int) -> None:
     """Bytes to conclusions through every stage of a station but the journal."""
 
     async def tell(_: Conclusion) -> None:
         return
 
-    def make(name: str) -> Hydrophone:
-        return Hydrophone(
-            name,
-            station="bench",
-            contract=detector.contract,
-            presence=PresenceSection(),
-            guard=GuardSection(),
-            pad_at_end=False,
-        )
-
-    feed = Feed("bench", MemorySource(raw, "bench"), make, patient=True)
+    feed = Feed("bench", MemorySource(raw, "bench"), partial(bench_hydrophone, detector), patient=True)
     batching = BatchingSection(max_windows=4 * sessions, deadline_s=0, queue_windows=8 * sessions)
     asyncio.run(Listening([feed], detector=detector, batching=batching, metrics=Metrics(), tell=tell).run())
 
