@@ -93,7 +93,7 @@ def draw_scene(rng: np.random.Generator, kind: Kind, sounds: RealSounds) -> Scen
         case "over_real":
             return _over_real(rng, sounds)
         case "real_negative":
-            return Scene(kind, _real_background(rng, sounds, hiss_share=0.4))
+            return Scene(kind, real_background(rng, sounds, hiss_share=0.4))
         case "logged_train":
             return _logged_train(rng, sounds)
         case "stored_clicks":
@@ -126,12 +126,13 @@ def _simulated(rng: np.random.Generator, part: Part, call_types: tuple[str, ...]
 
 
 def _over_real(rng: np.random.Generator, sounds: RealSounds) -> Scene:
-    background = _real_background(rng, sounds, hiss_share=1.0)
+    background = real_background(rng, sounds, hiss_share=1.0)
     return real_scene(rng, sounds, _draw_call_types(rng, none_share=0.0), background)
 
 
-def _real_background(rng: np.random.Generator, sounds: RealSounds, *, hiss_share: float) -> NDArray[np.float32]:
-    """A varied stretch at a drawn level, sometimes with noise over the whole band."""
+def real_background(rng: np.random.Generator, sounds: RealSounds, *, hiss_share: float) -> NDArray[np.float32]:
+    """A varied stretch of a real recording at a drawn level, float32 [393216]; in a share of draws with
+    noise over the whole band."""
     group = sounds.audio[int(rng.integers(len(sounds.audio)))]
     audio, rate_hz = group[int(rng.integers(len(group)))]
     stretch = varied_stretch(rng, audio, rate_hz, to_rate_hz=MODEL_RATE_HZ, samples=WINDOW_SAMPLES)
@@ -148,7 +149,7 @@ def _logged_train(rng: np.random.Generator, sounds: RealSounds) -> Scene:
     train = draw_train(rng, clicks, chosen, window_s=WINDOW_SAMPLES / MODEL_RATE_HZ)
     pcm = render_train(rng, train, sounds.template, sample_rate_hz=MODEL_RATE_HZ, samples=WINDOW_SAMPLES)
     background = (
-        _real_background(rng, sounds, hiss_share=1.0)
+        real_background(rng, sounds, hiss_share=1.0)
         if rng.random() < 0.4
         else _simulated(rng, sounds.part, ()).background
     )

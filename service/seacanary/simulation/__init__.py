@@ -11,7 +11,7 @@ from seacanary.simulation.ships import Ship
 from seacanary.simulation.sounds import CALL_TYPES, SPECIES, Piece, Rendered, SimulatedCall, Sound
 from seacanary.simulation.soundscape import Soundscape
 from seacanary.simulation.training_windows import training_window
-from seacanary.simulation.variety import Part, random_scene
+from seacanary.simulation.variety import Part, WindowMix, random_scene
 from seacanary.simulation.whistles import beluga_whistle, mixed_call, pulsed_call, social_call
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "SimulatedCall",
     "Sound",
     "Soundscape",
+    "WindowMix",
     "absorption_db_per_km",
     "beluga_click",
     "beluga_train",

@@ -39,7 +39,7 @@ class Recorder(BaseModel):
     dc: float = Field(0.0, ge=-0.5, le=0.5, description="constant offset, share of full scale")
     mains_hz: float = Field(50.0, gt=0, description="mains frequency")
     hum_dbfs: float = Field(-140.0, le=0, description="RMS of the hum's fundamental")
-    hum_harmonics: int = Field(8, ge=0, le=60, description="harmonics of the hum")
+    hum_harmonics: int = Field(8, ge=0, le=40, description="harmonics of the hum")
     lines: tuple[ElectricalLine, ...] = Field((), description="other constant electrical tones")
 
     def response(self, frequency_hz: NDArray[np.float64], *, sample_rate_hz: int) -> NDArray[np.float64]:

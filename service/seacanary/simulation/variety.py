@@ -1,5 +1,7 @@
 """random_scene: the wide variety of seas, ships and recorders that training needs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,8 +14,9 @@ from seacanary.simulation.ships import Ship
 Part = Literal["train", "validation", "test"]
 
 NOISY_SHARE = 0.6
-NEGATIVE_SHARE = 0.35
-SNR_DB = {"whistle": (0.0, 25.0), "beluga_click": (8.0, 35.0), "porpoise_click": (8.0, 35.0)}
+SNR_DB: Mapping[str, tuple[float, float]] = {
+    "whistle": (0.0, 25.0), "beluga_click": (8.0, 35.0), "porpoise_click": (8.0, 35.0),
+}  # fmt: skip
 # delphinid clicks are left out: nobody could tell them from a beluga's;
 # orca-like calls are hardly told from beluga pulsed calls even by people, so they stay rare
 NEGATIVE_WEIGHTS = {
@@ -21,6 +24,34 @@ NEGATIVE_WEIGHTS = {
     "spikes": 2.5, "dropout": 1.0, "clipping": 1.0, "seal_trill": 1.5, "siren": 1.5, "moan": 1.5, "orca_call": 0.2,
     "sperm_clicks": 1.5, "bat": 1.0, "airgun": 0.7, "pile_strike": 0.7, "ice_crack": 1.5,
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class WindowMix:
+    """How often and how loud things are in drawn windows; the default is what the model trains on.
+
+    Attributes:
+        whistle_db: range of SNR of whistles; see SimulatedCall.
+        click_db: the same of both kinds of clicks.
+        faint_rarer: faint calls are rarer than loud ones; otherwise levels are uniform over the range.
+        always_noisy: a window drawn as noisy has at least one of ship, rain, ice and flow noise.
+        negative_share: share of windows with hard negatives.
+        without: kinds of hard negatives that never occur.
+        ice: melting ice and ice cracks may occur.
+        foreign_recorder: coarse, resonant, humming recorders as in no other mix.
+    """
+
+    whistle_db: tuple[float, float] = (0.0, 25.0)
+    click_db: tuple[float, float] = (8.0, 35.0)
+    faint_rarer: bool = True
+    always_noisy: bool = False
+    negative_share: float = 0.35
+    without: frozenset[str] = frozenset()
+    ice: bool = True
+    foreign_recorder: bool = False
+
+
+TRAINING_MIX = WindowMix()
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -103,14 +134,36 @@ def random_ship(rng: np.random.Generator, *, part: Part) -> Ship:
     )
 
 
-def random_negatives(rng: np.random.Generator, *, without: frozenset[str] = frozenset()) -> tuple[HardNegative, ...]:
-    """With a chance of NEGATIVE_SHARE, one or two kinds (by weight, none of `without`); else nothing."""
-    if rng.random() >= NEGATIVE_SHARE:
+def random_negatives(rng: np.random.Generator, *, mix: WindowMix = TRAINING_MIX) -> tuple[HardNegative, ...]:
+    """In the mix's share of draws, one or two kinds (by weight); else nothing."""
+    if rng.random() >= mix.negative_share:
         return ()
-    kinds = [kind for kind in NEGATIVE_WEIGHTS if kind not in without]
+    kinds = [kind for kind in NEGATIVE_WEIGHTS if kind not in mix.without]
     weights = np.array([NEGATIVE_WEIGHTS[kind] for kind in kinds])
     chosen = rng.choice(kinds, int(rng.integers(1, 3)), replace=False, p=weights / weights.sum())
     return tuple(HardNegative(kind=str(kind), per_min=_log_uniform(rng, 2, 40), snr_db=(3, 38)) for kind in chosen)
+
+
+def foreign_recorder(rng: np.random.Generator) -> Recorder:
+    """A coarse instrument beyond every range of `random_recorder`: 10 bits, a high resonance, hum and lines."""
+    lines = tuple(
+        ElectricalLine(hz=_log_uniform(rng, 200, 180e3), dbfs=rng.uniform(-80, -50), harmonics=int(rng.integers(0, 12)))
+        for _ in range(int(rng.integers(1, 4)))
+    )
+    return Recorder(
+        full_scale_db=rng.uniform(150, 190),
+        self_noise_dbfs=rng.uniform(-56, -45),
+        bits=10,
+        high_pass_hz=_log_uniform(rng, 1500, 3000),
+        tilt_db=rng.uniform(8, 14),
+        resonance_hz=_log_uniform(rng, 20e3, 170e3),
+        resonance_db=rng.uniform(10, 16),
+        dc=rng.normal(0, 0.02),
+        mains_hz=60.0,
+        hum_dbfs=rng.uniform(-45, -30),
+        hum_harmonics=int(rng.integers(20, 40)),
+        lines=lines,
+    )
 
 
 def random_recorder(rng: np.random.Generator, *, part: Part, least_hz: float) -> Recorder:
