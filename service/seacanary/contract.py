@@ -22,6 +22,8 @@ class CallType(BaseModel):
     enter: float = Field(gt=0, le=1, description="default probability that opens a presence")
     leave: float = Field(ge=0, lt=1, description="default probability below which it may close")
     temperature: float = Field(1.0, gt=0, description="calibration: logits are divided by it inside M")
+    abstain_low: float | None = Field(None, ge=0, le=1, description="from this probability on the model does not know")
+    abstain_high: float | None = Field(None, ge=0, le=1, description="from this probability on it knows again")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -30,6 +32,21 @@ class CallType(BaseModel):
         if self.leave >= self.enter:
             raise ValueError(f"leave ({self.leave}) must be below enter ({self.enter})")
         return self
+
+    @model_validator(mode="after")
+    def _band_below_enter(self) -> Self:
+        low, high = self.abstain_low, self.abstain_high
+        if (low is None) != (high is None):
+            raise ValueError(f"abstain_low ({low}) and abstain_high ({high}) must be given together")
+        if low is not None and high is not None and not low <= high <= self.enter:
+            raise ValueError(f"abstain_low ({low}) <= abstain_high ({high}) <= enter ({self.enter}) must hold")
+        return self
+
+    def abstains(self, probability: float) -> bool:
+        """Whether the probability lies in the abstain band [low, high); never without a band."""
+        if self.abstain_low is None or self.abstain_high is None:
+            return False
+        return self.abstain_low <= probability < self.abstain_high
 
 
 class ImageRows(BaseModel):
@@ -110,8 +127,8 @@ class ModelContract(BaseModel):
         raise ValueError(f"row {row} is outside the image")
 
     def to_metadata(self) -> dict[str, str]:
-        """The ONNX metadata_props that carry this contract."""
-        return {METADATA_KEY: self.model_dump_json()}
+        """The ONNX metadata_props that carry this contract; what is not set is left out."""
+        return {METADATA_KEY: self.model_dump_json(exclude_none=True)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], *, where: str) -> Self:

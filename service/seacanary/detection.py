@@ -160,6 +160,9 @@ class Detector:
             mask=mask.view(np.uint8) if self._keep_masks else None,
             model_id=self.contract.model_id,
             source_file=window.source_file,
+            abstained=frozenset(
+                c.name for c in self.contract.call_types if c.name in observed and c.abstains(observed[c.name])
+            ),
         )
 
 

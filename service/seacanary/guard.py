@@ -183,6 +183,8 @@ class PersistentSourceGuard:
         matching = [span for span in spans if self._matches(source, span)]
         if matching:
             source = source.heard(_band_of(matching), fill=_fill(matching, detection), new_samples=new_samples)
+        elif source.call_type in detection.abstained:
+            return source  # not shown, but not denied either
         else:
             masked = any(self._covers(span, source) for span in spans)
             source = source.not_heard(masked=masked, new_samples=new_samples)

@@ -106,6 +106,9 @@ class Metrics:
         self.gaps = self._counter("gaps_total", "Stretches in which samples were lost.", "hydrophone")
         self.windows_shed = self._counter("windows_shed_total", "Windows shed, oldest first.", "hydrophone")
         self.windows = self._counter("windows_analysed_total", "Windows analysed.", "hydrophone")
+        self.windows_abstained = self._counter(
+            "windows_abstained_total", "Analysed windows on which the model did not know.", "hydrophone", "call_type"
+        )
 
     def _inference_metrics(self) -> None:
         self.inference_duration = self._histogram(

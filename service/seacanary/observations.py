@@ -46,6 +46,9 @@ class Detection:
             None where it is not kept.
         model_id: name and version of the model that said it.
         source_file: the file the samples were read from, if any.
+        abstained: observed call types on which the model does not know: their
+            probability lies in the contract's abstain band. Analysed and listened
+            to, but evidence neither of a call nor of its absence.
     """
 
     hydrophone: str
@@ -60,6 +63,7 @@ class Detection:
     mask: NDArray[np.uint8] | None
     model_id: str
     source_file: str | None
+    abstained: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

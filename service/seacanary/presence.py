@@ -7,7 +7,7 @@ from seacanary.contract import ModelContract
 from seacanary.events import EndReason, EventKind, PresenceEvent
 from seacanary.observations import CallSpan, Detection, Unobserved
 from seacanary.presence_rules import PresenceRule, PresenceSection, Thresholds
-from seacanary.presence_sighting import Sighting, sighting_of
+from seacanary.presence_sighting import Sighting, looked_back_on, sighting_of
 from seacanary.presence_state import Frame, Move, OpenPresence, SeenEpoch, TrackerState, event_of
 
 PresencePhase = Literal["absent", "candidate", "present", "fading"]
@@ -21,8 +21,10 @@ class PresenceTracker:
     """Follow one species at one hydrophone through its stream.
 
     What is not observed is never absence: it does not count among the n windows,
-    extends nothing, and lowers coverage. Windows come in stream order; one that
-    was analysed before is ignored, so a stream may be replayed after a restart.
+    extends nothing, and lowers coverage. A window the model abstains on starts,
+    keeps open and ends exactly what an unobserved one would, but it was listened
+    to: it counts in coverage and in the windows seen. Windows come in stream order;
+    one analysed before is ignored, so a stream may be replayed after a restart.
 
     A stream that goes on in a new epoch carries an open presence over: running
     positions are moved through UTC, its name (epoch, onset sample) stays.
@@ -103,6 +105,9 @@ class PresenceTracker:
         events = self._arrive_at(detection)
         sighting = sighting_of(detection, self._thresholds, certain=self._rule.certain, persistent=persistent)
         self._take_in(sighting)
+        if sighting.undecided:
+            return events + self._pass_to(sighting.end_sample)
+        self._now = max(self._now, sighting.end_sample)
         return events + self._end_if_due() + self._start_if_due() + self._update_if_due()
 
     def lose(self, stretch: Unobserved | Detection) -> list[PresenceEvent]:
@@ -155,7 +160,7 @@ class PresenceTracker:
         return events
 
     def _pass_to(self, position: int) -> list[PresenceEvent]:
-        """Let stream time pass unobserved. However it is cut up, a presence ends at the same sample."""
+        """Let stream time pass undecided. However it is cut up, a presence ends at the same sample."""
         if position <= self._now:
             return []
         events: list[PresenceEvent] = []
@@ -169,10 +174,9 @@ class PresenceTracker:
         analysed_until = sighting.first_sample if self._analysed_until is None else self._analysed_until
         fresh_from = sighting.first_sample - self._hold_samples
         kept = tuple(earlier for earlier in self._sightings if earlier.end_sample > fresh_from)
-        self._sightings = (*kept, sighting)[-self._rule.n :]
+        self._sightings = looked_back_on(kept, sighting, decided=self._rule.n)
         self._presence = self._presence and self._presence.after(sighting, analysed_until=analysed_until)
         self._analysed_until = sighting.end_sample
-        self._now = max(self._now, sighting.end_sample)
 
     def _end_if_due(self) -> list[PresenceEvent]:
         presence = self._presence

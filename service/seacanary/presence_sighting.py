@@ -1,6 +1,6 @@
 """Sighting: one analysed window as one species sees it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -25,6 +25,8 @@ class Sighting(BaseModel):
         offset_sample: last call's end by the mask, else the window's end.
         band_hz: what the spans of the call types heard cover, if there are any.
         call_types: those heard, in name order; empty below `leave`.
+        undecided: the model abstained, and no caller was heard; says neither presence nor absence.
+        windows: how many it stands for; a run of undecided ones is kept as one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +46,12 @@ class Sighting(BaseModel):
     call_types: tuple[str, ...]
     model_id: str
     source_file: str | None
+    undecided: bool = False
+    windows: int = 1
+
+    def samples_after(self, position: int) -> int:
+        """How many of its samples lie at or after a stream position."""
+        return max(0, self.end_sample - max(self.first_sample, position))
 
 
 def sighting_of(
@@ -55,17 +63,24 @@ def sighting_of(
 ) -> Sighting:
     """Judge a window for the species that calls in the types of `thresholds`.
 
+    A species calls if any of its call types does, in three-valued logic (Kleene 1938):
+    one heard decides, whatever the others; "no" or "not known" together is "not known".
+
     Args:
         detection: at least one of the species' call types is observed in it.
         thresholds: by call type of the species.
         certain: probability that stands alone, or None.
         persistent: spans that are a persistent source's.
     """
-    probability = {name: detection.probability[name] for name in thresholds if name in detection.probability}
+    abstained = _abstained(detection, thresholds)
+    decided = thresholds.keys() & detection.probability.keys() - abstained
+    probability = {name: detection.probability[name] for name in thresholds if name in decided}
     machines = _only_persistent(probability, detection.spans, persistent)
     names = _decisive(probability, thresholds, machines)
     entered = [name for name in names if probability[name] >= thresholds[name].enter]
     heard = entered or [name for name in names if probability[name] >= thresholds[name].leave]
+    if abstained and machines.issuperset(heard):
+        return _undecided(detection, probability=max(detection.probability[name] for name in abstained))
     lead = max(probability[name] for name in heard or names)
     spans = [s for s in detection.spans if s.call_type in heard and (machines or s not in persistent)]
     onset_sample, offset_sample = _edges(detection, spans)
@@ -85,6 +100,49 @@ def sighting_of(
         call_types=tuple(sorted(heard)),
         model_id=detection.model_id,
         source_file=detection.source_file,
+    )
+
+
+def looked_back_on(earlier: Sequence[Sighting], newest: Sighting, *, decided: int) -> tuple[Sighting, ...]:
+    """The latest sightings with one more, from the last `decided` decided ones on.
+
+    Undecided ones stay between them, for what was listened to; windows that
+    overlap or touch are kept as one, so that a long run takes no more room.
+    """
+    last = earlier[-1] if earlier else None
+    if last and last.undecided and newest.undecided and newest.first_sample <= last.end_sample:
+        run = newest.model_copy(update={"first_sample": last.first_sample, "windows": last.windows + newest.windows})
+        sightings = (*earlier[:-1], run)
+    else:
+        sightings = (*earlier, newest)
+    places = [place for place, sighting in enumerate(sightings) if not sighting.undecided]
+    return sightings[places[-decided:][0] :] if places else ()
+
+
+def _abstained(detection: Detection, thresholds: Mapping[str, Thresholds]) -> set[str]:
+    """Call types the model abstains on; where a site's own `enter` lies in the band, over it is a call."""
+    unsure = thresholds.keys() & detection.probability.keys() & detection.abstained
+    return {name for name in unsure if detection.probability[name] < thresholds[name].enter}
+
+
+def _undecided(detection: Detection, *, probability: float) -> Sighting:
+    return Sighting(
+        first_sample=detection.first_sample,
+        end_sample=detection.end_sample,
+        probability=probability,
+        over_enter=False,
+        over_leave=False,
+        certain=False,
+        persistent=False,
+        onset_sample=detection.first_sample,
+        offset_sample=detection.end_sample,
+        onset=detection.start,
+        offset=_utc(detection, detection.end_sample),
+        band_hz=None,
+        call_types=(),
+        model_id=detection.model_id,
+        source_file=detection.source_file,
+        undecided=True,
     )
 
 

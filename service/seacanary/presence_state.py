@@ -57,7 +57,9 @@ class OpenPresence(BaseModel):
 
     Attributes:
         positive_until_here: end of the last window that kept it open.
-        quiet_samples: observed samples since then.
+        quiet_samples: samples since then in which the model heard nothing.
+        decided_until_here: end of the last window it did not abstain on; None at the
+            beginning of an epoch.
         observed_samples: observed samples since the onset.
         next_update_here: the first window to end here or later brings an `updated`.
         revision: of the last event told.
@@ -75,6 +77,7 @@ class OpenPresence(BaseModel):
     offset: AwareDatetime
     positive_until_here: int
     quiet_samples: int = 0
+    decided_until_here: int | None = None
     observed_samples: int = 0
     next_update_here: int
     revision: int = 0
@@ -130,13 +133,16 @@ class OpenPresence(BaseModel):
 
     def after(self, sighting: Sighting, *, analysed_until: int) -> Self:
         """This presence with one more window, of which samples before `analysed_until` are not new."""
-        new_samples = max(0, sighting.end_sample - max(sighting.first_sample, analysed_until))
-        seen = {
-            "observed_samples": self.observed_samples + new_samples,
-            "windows_seen": self.windows_seen + 1,
-            "quiet_samples": self.quiet_samples + new_samples,
+        decided_until = analysed_until if self.decided_until_here is None else self.decided_until_here
+        seen: dict[str, object] = {
+            "observed_samples": self.observed_samples + sighting.samples_after(analysed_until),
+            "windows_seen": self.windows_seen + sighting.windows,
+            "decided_until_here": decided_until,
             "model_id": sighting.model_id,
         }
+        if not sighting.undecided:
+            seen["decided_until_here"] = max(decided_until, sighting.end_sample)
+            seen["quiet_samples"] = self.quiet_samples + sighting.samples_after(decided_until)
         return self.model_copy(update=seen | (self._heard(sighting) if self.kept_open_by(sighting) else {}))
 
     def _heard(self, sighting: Sighting) -> dict[str, object]:
@@ -166,6 +172,7 @@ class OpenPresence(BaseModel):
                 "positive_until_here": move.position(self.positive_until_here),
                 "next_update_here": move.position(self.next_update_here),
                 "quiet_samples": move.length(self.quiet_samples),
+                "decided_until_here": None,
                 "observed_samples": move.length(self.observed_samples),
             }
         )

@@ -51,6 +51,7 @@ class WindowFinding(BaseModel):
     end_s: float
     probability: dict[str, float]
     unobserved: tuple[str, ...]
+    abstained: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, detection: Detection, file: str) -> "WindowFinding":
@@ -62,6 +63,7 @@ class WindowFinding(BaseModel):
             end_s=detection.end_sample / detection.sample_rate_hz,
             probability={name: round(p, 6) for name, p in detection.probability.items()},
             unobserved=tuple(sorted(detection.unobserved)),
+            abstained=tuple(sorted(detection.abstained)),
         )
 
 

@@ -36,6 +36,8 @@ class Telemetry:
         metrics.windows.labels(name).inc()
         for call_type, probability in detection.probability.items():
             metrics.probability.labels(name, call_type).set(probability)
+        for call_type in detection.abstained:
+            metrics.windows_abstained.labels(name, call_type).inc()
         for tracker in hydrophone.trackers:
             heard = [p for call_type, p in detection.probability.items() if call_type in tracker.call_types]
             if heard:

@@ -110,3 +110,26 @@ def test_neither_or_both_runtimes_say_what_to_do(
     monkeypatch.setattr(detection, "_installed", lambda name: name in installed)
     with pytest.raises(ModelRefused, match=message):
         require_runtime()
+
+
+def test_a_probability_inside_the_band_is_abstained_on_and_still_told(tmp_path: Path) -> None:
+    contract = tiny_contract()
+    banded = tuple(
+        c.model_copy(update={"abstain_low": 0.25, "abstain_high": high})
+        for c, high in zip(contract.call_types, (0.4, 0.6), strict=True)
+    )
+    folder = write_tiny_model(tmp_path / "banded", tiny_contract(call_types=banded))
+    detector = Detector.load(DetectorSection(path=folder))
+    found = detector.detect([window(level) for level in (0.1, 0.3, 0.5, 0.9)])
+    assert [d.abstained for d in found] == [set(), {"whistle", "porpoise_click"}, {"porpoise_click"}, set()]
+    assert all(set(d.probability) == {"whistle", "porpoise_click"} for d in found)
+    (slow,) = detector.detect([window(0.5, rate=4000)])
+    assert not slow.abstained
+    assert slow.unobserved == {"porpoise_click"}
+    detector.close()
+
+
+def test_a_model_without_a_band_never_abstains(model: Path) -> None:
+    detector = Detector.load(DetectorSection(path=model))
+    assert all(not d.abstained for d in detector.detect([window(level) for level in (0.1, 0.35, 0.5, 0.9)]))
+    detector.close()
