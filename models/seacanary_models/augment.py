@@ -1,7 +1,7 @@
 """What recorders, codecs and people do to sound before we get it; and how training images are varied."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -108,29 +108,96 @@ def coloured_noise(rng: np.random.Generator, samples: int, *, slope: float) -> N
     return np.asarray(noise / np.sqrt(np.mean(noise**2)), np.float32)
 
 
-def vary_image(
-    rng: np.random.Generator, image: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Vary one training image: time reversal, gain, speckle, and hidden columns (SpecAugment).
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One training example while it is being varied.
 
-    Args:
+    Attributes:
         image: float32 [rows, columns] in [0, 1].
-        mask: bool [rows, columns].
-
-    Returns:
-        New image and mask; the mask is flipped with the image and cleared where it is hidden.
-
-    Source: hidden bands after Park et al. (2019), SpecAugment. Rows are not hidden: a call type is its band.
+        marks: uint8 [rows, columns], bit k set where a call of type k is.
+        guide: float32 [rows, columns], a mask given to the classifier; None: it makes its own.
+        targets: float32 [K], 1 where the call type sounds.
+        weights: float32 [K], 0 where nobody can say.
     """
-    varied, marked = image.copy(), mask.copy()
+
+    image: NDArray[np.float32]
+    marks: NDArray[np.uint8]
+    guide: NDArray[np.float32] | None
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+def mixed(first: Example, second: Example) -> Example:
+    """Both sounds at once: the louder of two is what a log spectrogram shows."""
+    targets = np.maximum(first.targets, second.targets)
+    return Example(
+        np.maximum(first.image, second.image),
+        first.marks | second.marks,
+        None if first.guide is None or second.guide is None else np.maximum(first.guide, second.guide),
+        targets,
+        np.where(targets > 0, np.float32(1), np.minimum(first.weights, second.weights)),
+    )
+
+
+def stitched(first: Example, second: Example, column: int) -> Example:
+    """The first example before a column, the second from it on; a call that the cut took is left in doubt."""
+    marks = np.concatenate([first.marks[:, :column], second.marks[:, column:]], axis=1)
+    before, after = first.targets, second.targets
+    targets = np.maximum(before, after)
+    weights = np.where(targets > 0, np.float32(1), np.minimum(first.weights, second.weights))
+    for k in np.flatnonzero(targets):
+        left, played = int((marks >> k & 1).sum()), _marked(first, k) * before[k] + _marked(second, k) * after[k]
+        if left < max(12, 0.3 * played):
+            weights[k] = 0.0
+    guide = None
+    if first.guide is not None and second.guide is not None:
+        guide = np.concatenate([first.guide[:, :column], second.guide[:, column:]], axis=1)
+    image = np.concatenate([first.image[:, :column], second.image[:, column:]], axis=1)
+    return Example(image, marks, guide, targets, weights)
+
+
+def _marked(example: Example, k: int) -> int:
+    return int((example.marks >> k & 1).sum())
+
+
+def flipped(example: Example) -> Example:
+    """The example backwards in time."""
+    guide = None if example.guide is None else example.guide[:, ::-1]
+    return replace(example, image=example.image[:, ::-1], marks=example.marks[:, ::-1], guide=guide)
+
+
+def hidden(example: Example, first: int, width: int) -> Example:
+    """Some columns silenced. Rows are never hidden: a call type is its band.
+
+    Source: Park et al. (2019), SpecAugment.
+    """
+    image, marks = example.image.copy(), example.marks.copy()
+    guide = None if example.guide is None else example.guide.copy()
+    for array in (image, marks) if guide is None else (image, marks, guide):
+        array[:, first : first + width] = 0
+    return replace(example, image=image, marks=marks, guide=guide)
+
+
+def vary_levels(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vary gain, then at random: swell and fade in time, noise added, noise taken away; float32 in [0, 1]."""
+    varied = image * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(-0.03, 0.03))
+    if rng.random() < 0.15:  # amplitude modulation: on a log image a factor is an offset
+        phase = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi * rng.uniform(0.5, 4), image.shape[1])
+        swell = (rng.uniform(0.02, 0.1) * np.sin(phase)).astype(np.float32)
+        varied = varied + swell * (varied > 0.15)
     if rng.random() < 0.5:
-        varied, marked = varied[:, ::-1].copy(), marked[:, ::-1].copy()
-    varied = varied * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(-0.03, 0.03))
-    if rng.random() < 0.5:
-        varied += rng.normal(0, rng.uniform(0.005, 0.04), varied.shape).astype(np.float32)
+        varied = varied + np.float32(rng.uniform(0.005, 0.04)) * rng.standard_normal(image.shape, dtype=np.float32)
+    elif rng.random() < 0.2:  # as after a denoiser: what is faint is gone
+        cut = np.float32(rng.uniform(0.05, 0.2))
+        varied = (varied - cut) * (1 / (1 - cut))
+    return np.clip(varied, 0.0, 1.0, dtype=np.float32)
+
+
+def vary(rng: np.random.Generator, example: Example) -> Example:
+    """Vary one example that stands alone: direction, levels, hidden columns."""
+    varied = flipped(example) if rng.random() < 0.5 else example
+    varied = replace(varied, image=vary_levels(rng, varied.image))
     if rng.random() < 0.15:
         width = int(rng.integers(4, 24))
-        first = int(rng.integers(0, varied.shape[1] - width))
-        varied[:, first : first + width] = 0.0
-        marked[:, first : first + width] = False
-    return np.clip(varied, 0.0, 1.0), marked
+        varied = hidden(varied, int(rng.integers(0, varied.image.shape[1] - width)), width)
+    return varied

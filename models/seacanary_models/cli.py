@@ -17,13 +17,15 @@ from rich.table import Table
 from seacanary.errors import SeaCanaryError
 from seacanary.simulation import training_window
 from seacanary_models.card import model_card
+from seacanary_models.checkpoints import git_commit, load_model, run_facts
 from seacanary_models.datasets import ShardPlan, WindowRecipe, load_windows, make_shards
 from seacanary_models.evaluation import Calibration
+from seacanary_models.examples import Examples
 from seacanary_models.export import check_parity, default_contract, export
 from seacanary_models.recordings import Part, read_catalogue
 from seacanary_models.reporting import Evaluation, read_json, report_of, write_json
 from seacanary_models.scenes import CALL_TYPES
-from seacanary_models.training import PRESETS, Step, TrainingConfig, git_commit, load_model, run_facts, train
+from seacanary_models.training import PRESETS, Step, TrainingConfig, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -90,7 +92,7 @@ def train_command(
     plan = _plans(audio, work, preset)["train"]
     _make(plan, workers)
     config = _preset(preset)[1]
-    windows = load_windows(plan)
+    examples = Examples.of_windows(load_windows(plan))
     with _progress() as progress:
         task = progress.add_task("training", total=1000)
 
@@ -98,8 +100,8 @@ def train_command(
             words = f"epoch {step.epoch}: mask loss {step.mask_loss:.3f}, call loss {step.call_loss:.3f}"
             progress.update(task, completed=round(1000 * step.done_share), description=words)
 
-        train(windows, config, checkpoint=_checkpoint(work, preset), report=show, start_from=start_from)
-    console.print(f"trained on {len(windows)} windows; checkpoint {_checkpoint(work, preset)}")
+        train(examples, config, checkpoint=_checkpoint(work, preset), report=show, start_from=start_from)
+    console.print(f"trained on {len(examples)} windows; checkpoint {_checkpoint(work, preset)}")
 
 
 @app.command()

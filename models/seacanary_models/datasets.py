@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary.contract import ImageRows
+from seacanary.simulation import WindowMix
 from seacanary_models.augment import Recorder, draw_recorder, record
 from seacanary_models.masks import ideal_mask
 from seacanary_models.recordings import Catalogue, Part, read_catalogue
@@ -35,6 +36,8 @@ class WindowRecipe(BaseModel):
     shares: tuple[float, ...] = Field(
         (0.42, 0.25, 0.17, 0.1, 0.06), description="share of each kind of scene, in the order of KINDS"
     )
+    none_share: float = Field(0.3, description="share of simulated scenes without any call")
+    negative_share: float = Field(0.35, description="share of simulated scenes with hard negatives")
     audible_share: float = Field(0.5, description="share of recorders of 16 to 48 kHz, where no click is played")
     audible_share_clicks: float = Field(0.2, description="the same, where clicks are played")
     snr_db: tuple[float, float] = Field((2.0, 32.0), description="SNR drawn for calls played over recordings")
@@ -80,7 +83,8 @@ class WindowSource:
         part_number = ("train", "validation").index(self._part)
         rng = np.random.default_rng((self._recipe.seed, part_number, index))
         kind: Kind = KINDS[int(rng.choice(len(KINDS), p=self._recipe.shares))]
-        scene = draw_scene(rng, kind, self._sounds)
+        mix = WindowMix(negative_share=self._recipe.negative_share)
+        scene = draw_scene(rng, kind, self._sounds, none_share=self._recipe.none_share, mix=mix)
         clicks = any(name != "whistle" for name in scene.stems)
         share = self._recipe.audible_share_clicks if clicks else self._recipe.audible_share
         recorder = draw_recorder(rng, audible_share=share)

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from seacanary.simulation import training_window
+from seacanary.simulation import WindowMix, training_window
 from seacanary_models.augment import MODEL_RATE_HZ, coloured_noise
 from seacanary_models.click_stores import StoredClick, read_click_mat, read_pgdf
 from seacanary_models.fpod import FpodClicks, read_fp3
@@ -85,11 +85,13 @@ class RealSounds:
         return read_template(self._catalogue.one("template"))
 
 
-def draw_scene(rng: np.random.Generator, kind: Kind, sounds: RealSounds) -> Scene:
-    """Compose one scene of a kind."""
+def draw_scene(
+    rng: np.random.Generator, kind: Kind, sounds: RealSounds, *, none_share: float = 0.3, mix: WindowMix | None = None
+) -> Scene:
+    """Compose one scene of a kind; share without calls and mix are those of simulated scenes."""
     match kind:
         case "simulated":
-            return _simulated(rng, sounds.part, _draw_call_types(rng, none_share=0.3))
+            return _simulated(rng, sounds.part, _draw_call_types(rng, none_share=none_share), mix=mix or WindowMix())
         case "over_real":
             return _over_real(rng, sounds)
         case "real_negative":
@@ -119,8 +121,8 @@ def _draw_call_types(rng: np.random.Generator, *, none_share: float) -> tuple[st
     return tuple(name for k, name in enumerate(CALL_TYPES) if combination >> k & 1)
 
 
-def _simulated(rng: np.random.Generator, part: Part, call_types: tuple[str, ...]) -> Scene:
-    rendered = training_window(_seed(rng), call_types=call_types, part=part)
+def _simulated(rng: np.random.Generator, part: Part, call_types: tuple[str, ...], *, mix: WindowMix) -> Scene:
+    rendered = training_window(_seed(rng), call_types=call_types, part=part, mix=mix)
     background = rendered.samples - sum(rendered.stems.values(), np.zeros(WINDOW_SAMPLES, np.float32))
     return Scene("simulated", background, stems=rendered.stems)
 
@@ -151,7 +153,7 @@ def _logged_train(rng: np.random.Generator, sounds: RealSounds) -> Scene:
     background = (
         real_background(rng, sounds, hiss_share=1.0)
         if rng.random() < 0.4
-        else _simulated(rng, sounds.part, ()).background
+        else _simulated(rng, sounds.part, (), mix=WindowMix()).background
     )
     stems = {"porpoise_click": pcm}
     return Scene("logged_train", background, stems=stems, free_level=True, quality=train.quality)

@@ -1,25 +1,28 @@
-"""One loop that trains M: segmenter and classifier together, on images made beforehand."""
+"""One loop that trains every network: segmenter and classifier together, or a classifier on given masks."""
 
-import json
 import math
-import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from seacanary_models.augment import vary_image
+from seacanary_models.checkpoints import load_model, read_checkpoint, run_facts, write_checkpoint
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
-from seacanary_models.datasets import WindowSet
+from seacanary_models.examples import Batch, Examples, Variation, draw_batch, plain_batch
+from seacanary_models.losses import joint_entropy, segmentation_loss, weighted_bce
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+CHECKPOINT_EVERY_STEPS = 64
 
 
 class TrainingConfig(BaseModel):
@@ -36,24 +39,47 @@ class TrainingConfig(BaseModel):
     mask_loss: float = Field(1.0, ge=0, description="weight of the segmenter's loss beside the classifier's")
     call_pixel_weight: float = Field(4.0, gt=0, description="a call pixel counts this many background pixels")
     mix_share: float = Field(0.15, ge=0, le=1, description="share of images laid over another one")
+    stitch_share: float = Field(0.0, ge=0, le=1, description="share of images whose end is another one's")
+    other_transform_share: float = Field(
+        0.0, ge=0, le=1, description="share of images that another transform made, where the windows have them"
+    )
     ema_decay: float = Field(0.995, ge=0, lt=1, description="of the averaged weights that are kept")
+    patience: int | None = Field(
+        None, gt=0, description="epochs without a better validation loss after which the run ends with its best weights"
+    )
     max_minutes: float | None = Field(None, gt=0, description="the schedule is shortened to end by then")
     threads: int = Field(2, gt=0, description="CPU threads of torch")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16 pays only where the processor has it: elsewhere it is ten times slower"
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where the network is")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="lower ones pay on a GPU; on a processor without them they are ten times slower"
     )
     classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
 
 
 PRESETS: dict[str, tuple[int, TrainingConfig]] = {
     "smoke": (128, TrainingConfig(epochs=1, max_minutes=2)),
-    "cpu": (5376, TrainingConfig(epochs=10, max_minutes=40)),
+    "cpu": (8192, TrainingConfig(epochs=10, max_minutes=60, stitch_share=0.08)),
+    "gpu": (
+        65_536,
+        TrainingConfig(
+            epochs=30,
+            batch_size=128,
+            device="cuda",
+            precision="bfloat16",
+            stitch_share=0.08,
+            patience=6,
+        ),
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where a run stands, for whoever shows it."""
+    """Where a run stands, for whoever shows it.
+
+    Attributes:
+        mask_loss: 0 where masks are given.
+    """
 
     done_share: float
     epoch: int
@@ -62,37 +88,70 @@ class Step:
 
 
 def train(
-    windows: WindowSet,
+    examples: Examples,
     config: TrainingConfig,
     *,
     checkpoint: Path,
     report: Callable[[Step], None],
+    validation: Examples | None = None,
     start_from: Path | None = None,
+    log_folder: Path | None = None,
 ) -> MaskGuidedClassifier:
     """Train, or go on from the checkpoint if it is there; returns the averaged model in eval mode.
 
-    `start_from` is a finished run's checkpoint whose averaged weights begin a new schedule.
-
     With `max_minutes` the schedule follows the clock where steps are slower than hoped, so two runs
-    are then equal only in distribution; without it a seed gives the same run on the same machine.
+    are then equal only in distribution; without it a seed gives the same run on the same machine,
+    wherever it was interrupted.
+
+    Args:
+        examples: what is learned from.
+        config: everything else that decides the run.
+        checkpoint: kept every few steps; of the same configuration if it is there.
+        report: called after each step.
+        validation: judged after each epoch; needed for `patience`.
+        start_from: a finished run's checkpoint whose averaged weights begin a new schedule.
+        log_folder: where TensorBoard's logs go; None: nowhere.
+
+    Raises:
+        ValueError: the checkpoint is another configuration's, or patience has no validation examples.
+        RuntimeError: the device is not there.
     """
+    if config.patience is not None and validation is None:
+        raise ValueError("patience needs validation examples to judge by; give them, or leave patience out")
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = MaskGuidedClassifier(config.classifier) if start_from is None else load_model(start_from)
     before = None if start_from is None else run_facts(start_from)
-    run = _Run(config, model, before=before, steps_per_epoch=len(windows) // config.batch_size)
+    run = _Run(config, model, before=before, steps_per_epoch=len(examples) // config.batch_size)
     run.resume(checkpoint)
-    while run.done_share < 1:
-        order = np.random.default_rng((config.seed, run.epoch)).permutation(len(windows))
-        for first in range(0, run.steps_per_epoch * config.batch_size, config.batch_size):
-            rng = np.random.default_rng((config.seed, run.epoch, first))
-            batch = draw_batch(rng, windows, order[first : first + config.batch_size], config.mix_share)
-            report(run.step(*batch))
-            if run.done_share >= 1:
-                break
-        run.epoch += 1
-        run.save(checkpoint)
+    with _writer(log_folder) as writer:
+        while not run.over:
+            run.epoch_over(examples, checkpoint=checkpoint, report=_reporter(run, report, writer))
+            if validation is not None:
+                loss = run.judge(validation)
+                if writer is not None:
+                    writer.add_scalar("validation/call_loss", loss, run.steps)
+            run.save(checkpoint)
     return run.averaged()
+
+
+def _writer(folder: Path | None) -> "SummaryWriter | nullcontext[None]":
+    if folder is None:
+        return nullcontext()
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]  # torch's
+
+
+def _reporter(run: "_Run", report: Callable[[Step], None], writer: "SummaryWriter | None") -> Callable[[Step], None]:
+    def tell(step: Step) -> None:
+        if writer is not None:
+            writer.add_scalar("train/call_loss", step.call_loss, run.steps)
+            writer.add_scalar("train/mask_loss", step.mask_loss, run.steps)
+            writer.add_scalar("train/learning_rate", run.rate, run.steps)
+        report(step)
+
+    return tell
 
 
 class _Run:
@@ -106,9 +165,9 @@ class _Run:
         before: dict[str, str] | None,
         steps_per_epoch: int,
     ) -> None:
-        self._before = before
-        self._config, self.steps_per_epoch = config, steps_per_epoch
-        self._model = model.to(memory_format=torch.channels_last)
+        self._before, self._config, self._steps_per_epoch = before, config, steps_per_epoch
+        self._device = torch.device(config.device)
+        self._model = model.to(self._device).to(memory_format=torch.channels_last)
         self._average = AveragedModel(
             self._model,
             multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),  # type: ignore[no-untyped-call]  # torch's
@@ -117,95 +176,135 @@ class _Run:
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
+        self._scaler = torch.amp.GradScaler(config.device, enabled=config.precision == "float16")
         self._began, self._spent_s = time.monotonic(), 0.0
-        self._steps, self.epoch = 0, 0
+        self.steps, self.rate = 0, 0.0
+        self._best: dict[str, Tensor] | None = None
+        self._losses: list[float] = []  # of validation, one per epoch
 
     @property
     def done_share(self) -> float:
         """How much of the run is over, by steps or by the clock, whichever is further."""
-        by_steps = self._steps / (self._config.epochs * self.steps_per_epoch)
+        by_steps = self.steps / (self._config.epochs * self._steps_per_epoch)
         if self._config.max_minutes is None:
             return by_steps
         elapsed_s = self._spent_s + time.monotonic() - self._began
         return max(by_steps, elapsed_s / (60 * self._config.max_minutes))
 
-    def step(self, images: Tensor, masks: Tensor, targets: Tensor, weights: Tensor) -> Step:
+    @property
+    def over(self) -> bool:
+        """Whether the schedule is done, or validation has not improved for the patience's epochs."""
+        patience, losses = self._config.patience, self._losses
+        stale = len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        return self.done_share >= 1 or (patience is not None and stale >= patience)
+
+    def epoch_over(self, examples: Examples, *, checkpoint: Path, report: Callable[[Step], None]) -> None:
+        """The rest of the epoch that the run is in; order and variation come from seed, epoch and place."""
+        config, epoch = self._config, self.steps // self._steps_per_epoch
+        order = np.random.default_rng((config.seed, epoch)).permutation(len(examples))
+        variation = Variation(config.mix_share, config.stitch_share, config.other_transform_share)
+        for place in range(self.steps % self._steps_per_epoch, self._steps_per_epoch):
+            first = place * config.batch_size
+            rng = np.random.default_rng((config.seed, epoch, first))
+            batch = draw_batch(rng, examples, order[first : first + config.batch_size], variation)
+            report(self._step(batch.to(self._device), epoch))
+            if self.done_share >= 1:
+                return
+            if self.steps % CHECKPOINT_EVERY_STEPS == 0:
+                self.save(checkpoint)
+
+    def _step(self, batch: Batch, epoch: int) -> Step:
         """One batch forth and back."""
-        rate = learning_rate(self._config, self.done_share)
+        self.rate = learning_rate(self._config, self.done_share)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate
         self._model.train()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bfloat16"):
-            output = self._model(images.to(memory_format=torch.channels_last))
-        mask_loss = segmentation_loss(output.mask_logits.float(), masks, self._config.call_pixel_weight)
-        call_loss = weighted_bce(output.call_logits.float(), targets, weights)
+        mask_loss, call_loss = self._losses_of(self._model, batch)
         self._optimizer.zero_grad(set_to_none=True)
-        (self._config.mask_loss * mask_loss + call_loss).backward()  # type: ignore[no-untyped-call]  # torch's
+        self._scaler.scale(self._config.mask_loss * mask_loss + call_loss).backward()  # type: ignore[no-untyped-call]  # torch's
+        self._scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(self._model.parameters(), 5.0)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._average.update_parameters(self._model)
-        self._steps += 1
-        return Step(min(1.0, self.done_share), self.epoch, float(mask_loss.detach()), float(call_loss.detach()))
+        self.steps += 1
+        return Step(min(1.0, self.done_share), epoch, float(mask_loss.detach()), float(call_loss.detach()))
+
+    def _losses_of(self, model: MaskGuidedClassifier, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss of the mask, 0 where it is given, and of the call types."""
+        config = self._config
+        types = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+        dtype = types.get(config.precision)
+        images = batch.images.to(memory_format=torch.channels_last)
+        with torch.autocast(config.device, dtype, enabled=dtype is not None):
+            if batch.guide is not None or getattr(config.classifier, "guide", "") == "none":
+                mask_loss, logits = images.new_zeros(()), model.classify(images, batch.guide)
+            else:
+                output = model(images)
+                logits = output.call_logits
+                mask_loss = segmentation_loss(output.mask_logits.float(), batch.masks, config.call_pixel_weight)
+        of_calls = joint_entropy if getattr(config.classifier, "head", "") == "joint" else weighted_bce
+        return mask_loss, of_calls(logits.float(), batch.targets, batch.weights)
+
+    @torch.inference_mode()
+    def judge(self, validation: Examples) -> float:
+        """Call loss of the averaged weights on validation examples; the best weights are kept with `patience`."""
+        model = self._averaged_module().eval()
+        size, total = self._config.batch_size, 0.0
+        for first in range(0, len(validation), size):
+            chosen = np.arange(first, min(first + size, len(validation)))
+            total += chosen.size * float(self._losses_of(model, plain_batch(validation, chosen).to(self._device))[1])
+        self._losses.append(total / len(validation))
+        if self._config.patience is not None and self._losses[-1] == min(self._losses):
+            self._best = {name: value.cpu().clone() for name, value in model.state_dict().items()}
+        return self._losses[-1]
+
+    def _averaged_module(self) -> MaskGuidedClassifier:
+        module = self._average.module
+        if not isinstance(module, MaskGuidedClassifier):  # torch types it as any module
+            raise TypeError(f"expected the averaged classifier, got {type(module)}")
+        return module
 
     def averaged(self) -> MaskGuidedClassifier:
-        """The averaged model, ready to be evaluated."""
+        """The averaged model, or its best state by validation, ready to be evaluated on the CPU."""
         model = MaskGuidedClassifier(self._config.classifier)
-        model.load_state_dict(self._average.module.state_dict())
+        model.load_state_dict(self._best or self._average.module.state_dict())
         return model.eval()
 
     def save(self, path: Path) -> None:
         """Keep everything needed to go on."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        torch.save(
+        average = self._average.state_dict()
+        if self._best is not None and self.over:
+            average |= {f"module.{name}": value for name, value in self._best.items()}
+        write_checkpoint(
+            path,
             {
                 "config": self._config.model_dump_json(),
                 "model": self._model.state_dict(),
-                "average": self._average.state_dict(),
+                "average": average,
                 "optimizer": self._optimizer.state_dict(),
-                "steps": self._steps,
-                "epoch": self.epoch,
+                "scaler": self._scaler.state_dict(),
+                "steps": self.steps,
+                "losses": self._losses,
+                "best": self._best,
                 "before": self._before,
                 "spent_s": self._spent_s + time.monotonic() - self._began,
             },
-            unfinished,
         )
-        unfinished.rename(path)
 
     def resume(self, path: Path) -> None:
         """Take up a checkpoint of the same configuration, if there is one."""
         if not path.exists():
             return
-        kept: dict[str, Any] = torch.load(path, weights_only=True)
+        kept = read_checkpoint(path)
         if kept["config"] != self._config.model_dump_json():
             raise ValueError(f"{path} was written under another configuration; remove it or name another")
         self._model.load_state_dict(kept["model"])
         self._average.load_state_dict(kept["average"])
         self._optimizer.load_state_dict(kept["optimizer"])
-        self._steps, self.epoch, self._spent_s = kept["steps"], kept["epoch"], kept["spent_s"]
-
-
-def load_model(checkpoint: Path) -> MaskGuidedClassifier:
-    """The averaged model of a checkpoint, in eval mode."""
-    kept: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-    config = TrainingConfig.model_validate_json(kept["config"])
-    model = MaskGuidedClassifier(config.classifier)
-    prefix = "module."
-    weights = {k.removeprefix(prefix): v for k, v in kept["average"].items() if k.startswith(prefix)}
-    model.load_state_dict(weights)
-    return model.eval()
-
-
-def run_facts(checkpoint: Path) -> dict[str, str]:
-    """How a checkpoint came about: its configuration, steps and minutes, and the run it went on from."""
-    kept: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-    before = {"begun_from": json.dumps(kept["before"])} if kept.get("before") else {}
-    return before | {
-        "config": kept["config"],
-        "steps": str(kept["steps"]),
-        "training_minutes": f"{kept['spent_s'] / 60:.1f}",
-        "torch": str(torch.__version__),
-    }
+        self._scaler.load_state_dict(kept["scaler"])
+        self.steps, self._spent_s = kept["steps"], kept["spent_s"]
+        self._losses, self._best = kept["losses"], kept["best"]
 
 
 def learning_rate(config: TrainingConfig, done_share: float) -> float:
@@ -214,72 +313,3 @@ def learning_rate(config: TrainingConfig, done_share: float) -> float:
         return config.learning_rate * max(0.02, done_share / config.warmup_share)
     fall = (min(done_share, 1.0) - config.warmup_share) / (1 - config.warmup_share)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fall)))
-
-
-def segmentation_loss(logits: Tensor, masks: Tensor, call_pixel_weight: float) -> Tensor:
-    """Pixel cross-entropy with call pixels weighted up, plus soft Dice over the batch.
-
-    Args:
-        logits: float32 [B, 2, H, W], background and call.
-        masks: int64 [B, H, W], 1 where a call is.
-    """
-    entropy = F.cross_entropy(logits, masks, weight=logits.new_tensor((1.0, call_pixel_weight)))
-    call = logits.softmax(dim=1)[:, 1]
-    overlap = (call * masks).sum()
-    dice = 1 - (2 * overlap + 1) / (call.sum() + masks.sum() + 1)
-    return entropy + 0.5 * dice
-
-
-def weighted_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Binary cross-entropy over call types [B, K], left out where the weight is 0."""
-    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return (entropy * weights).sum() / weights.sum().clamp_min(1.0)
-
-
-def draw_batch(
-    rng: np.random.Generator, windows: WindowSet, chosen: NDArray[np.int64], mix_share: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Vary the chosen windows into one batch.
-
-    Returns:
-        images float32 [B, 1, H, W], masks int64 [B, H, W], targets and weights float32 [B, K].
-    """
-    rows = [_draw_example(rng, windows, int(index), mix_share) for index in chosen]
-    images, masks, targets, weights = (np.stack(column) for column in zip(*rows, strict=True))
-    return (
-        torch.from_numpy(images[:, None]),
-        torch.from_numpy(masks.astype(np.int64)),
-        torch.from_numpy(targets),
-        torch.from_numpy(weights),
-    )
-
-
-def _draw_example(
-    rng: np.random.Generator, windows: WindowSet, index: int, mix_share: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-    image, marks = windows.image[index], windows.marks[index]
-    targets, weights = windows.targets[index], windows.weights[index]
-    if rng.random() < mix_share:  # the louder of two sounds is what a log spectrogram shows
-        other = int(rng.integers(len(windows)))
-        image = np.maximum(image, windows.image[other])
-        marks = marks | windows.marks[other]
-        certain = np.minimum(weights, windows.weights[other])
-        targets = np.maximum(targets, windows.targets[other])
-        weights = np.where(targets > 0, 1.0, certain).astype(np.float32)
-    varied, marked = vary_image(rng, image.astype(np.float32) / 255, marks > 0)
-    return varied, marked, targets, weights
-
-
-def git_commit(folder: Path) -> str:
-    """Commit the code is at, with a plus sign if files differ from it; 'unknown' outside a repository."""
-    try:
-        head = _git(folder, "rev-parse", "--short=12", "HEAD")
-        return head + ("+" if _git(folder, "status", "--porcelain", "--", "models", "service") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ("git", "-C", str(folder), *arguments), check=True, capture_output=True, text=True
-    ).stdout.strip()

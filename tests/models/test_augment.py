@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 from seacanary_models.augment import (
     MODEL_RATE_HZ,
     Codec,
+    Example,
     Recorder,
     coloured_noise,
     draw_recorder,
+    flipped,
+    hidden,
     record,
-    vary_image,
+    stitched,
+    vary,
 )
 
 pytestmark = pytest.mark.torch
@@ -80,21 +84,50 @@ def test_noise_slope_is_the_slope_asked_for() -> None:
     assert octave_db == pytest.approx(3.01, abs=0.4)
 
 
+def example_with_a_bar(row: int = 40) -> Example:
+    image, marks = np.zeros((256, 256), np.float32), np.zeros((256, 256), np.uint8)
+    image[row : row + 4, 10:60] = 0.9
+    marks[row : row + 4, 10:60] = 1
+    return Example(image, marks, None, np.float32([1, 0, 0]), np.float32([1, 1, 0]))
+
+
 def test_varied_images_keep_mask_and_call_together() -> None:
-    image, mask = np.zeros((256, 256), np.float32), np.zeros((256, 256), np.bool_)
-    image[40:44, 10:60] = 0.9
-    mask[40:44, 10:60] = True
     for seed in range(20):
-        varied, marked = vary_image(np.random.default_rng(seed), image, mask)
-        assert varied.min() >= 0
-        assert varied.max() <= 1
+        varied = vary(np.random.default_rng(seed), example_with_a_bar())
+        marked = varied.marks > 0
+        assert varied.image.min() >= 0
+        assert varied.image.max() <= 1
         if marked.any():
-            assert varied[marked].min() > varied[~marked & (varied < 0.5)].max()
-        assert not (varied[~marked] > 0.6).any()
+            assert varied.image[marked].min() > varied.image[~marked & (varied.image < 0.5)].max()
+        assert not (varied.image[~marked] > 0.6).any()
 
 
 def test_variation_is_seeded() -> None:
-    image, mask = np.full((256, 256), 0.5, np.float32), np.zeros((256, 256), np.bool_)
-    first, second, other = (vary_image(np.random.default_rng(seed), image, mask)[0] for seed in (1, 1, 2))
+    first, second, other = (vary(np.random.default_rng(seed), example_with_a_bar()).image for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
+
+
+def test_a_stitch_that_cuts_a_call_away_leaves_doubt() -> None:
+    empty = Example(
+        np.zeros((256, 256), np.float32), np.zeros((256, 256), np.uint8), None, np.zeros(3, np.float32),
+        np.ones(3, np.float32),
+    )  # fmt: skip
+    whole, gone = stitched(example_with_a_bar(), empty, 100), stitched(empty, example_with_a_bar(), 100)
+    assert (whole.targets[0], whole.weights[0]) == (1, 1)
+    assert gone.weights[0] == 0
+    assert not gone.marks.any()
+    assert whole.weights[2] == 0  # nobody knew in one of the two
+
+
+def test_flipping_twice_is_nothing() -> None:
+    example = example_with_a_bar()
+    np.testing.assert_array_equal(flipped(flipped(example)).image, example.image)
+    assert flipped(example).marks[40, 200] == 1
+
+
+def test_hidden_columns_hold_no_call() -> None:
+    example = hidden(example_with_a_bar(), 20, 10)
+    assert not example.marks[:, 20:30].any()
+    assert not example.image[:, 20:30].any()
+    assert example.marks[40, 35] == 1

@@ -1,31 +1,23 @@
 """The training loop: losses by hand, batches, learning something easy, and going on where it stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from seacanary_models.checkpoints import git_commit, load_model, run_facts
 from seacanary_models.classifier import ClassifierConfig
-from seacanary_models.datasets import WindowSet
-from seacanary_models.training import (
-    Step,
-    TrainingConfig,
-    draw_batch,
-    git_commit,
-    learning_rate,
-    load_model,
-    run_facts,
-    segmentation_loss,
-    train,
-    weighted_bce,
-)
+from seacanary_models.examples import Examples, Variation, draw_batch
+from seacanary_models.losses import joint_entropy, segmentation_loss, weighted_bce
+from seacanary_models.training import CHECKPOINT_EVERY_STEPS, Step, TrainingConfig, learning_rate, train
 
 pytestmark = pytest.mark.torch
 TINY = ClassifierConfig(preset="tiny")
 
 
-def windows_with_a_bar(count: int) -> WindowSet:
+def windows_with_a_bar(count: int) -> Examples:
     """Half of the windows hold a bright bar, which is a whistle; nobody knows about porpoises."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 40, (count, 256, 256), dtype=np.uint8)
@@ -37,8 +29,7 @@ def windows_with_a_bar(count: int) -> WindowSet:
         marks[n, row : row + 6, 40:200] = 1
         targets[n, 0] = 1
     weights = np.tile(np.float32([1, 1, 0]), (count, 1))
-    numbers = np.zeros(count, np.int64)
-    return WindowSet(image, marks, targets, weights, np.full((count, 3), np.nan, np.float32), numbers, numbers, numbers)
+    return Examples(image, marks, targets, weights)
 
 
 def ignore(_: Step) -> None:
@@ -67,24 +58,56 @@ def test_the_rate_rises_then_falls() -> None:
     assert rates == pytest.approx([0.02, 0.5, 1.0, 0.505, 0.01])
 
 
+def test_joint_entropy_counts_combinations_where_all_is_known() -> None:
+    logits = torch.full((2, 8), -20.0)
+    logits[0, 0b101] = 20.0
+    targets = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    known = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
+    assert float(joint_entropy(logits, targets, known)) == pytest.approx(0, abs=1e-4)
+    assert float(joint_entropy(logits, targets, torch.ones(2, 3))) == pytest.approx(np.log(8) / 2, rel=1e-3)
+
+
 def test_a_batch_is_what_the_model_takes() -> None:
-    images, masks, targets, weights = draw_batch(
-        np.random.default_rng(0), windows_with_a_bar(4), np.arange(4), mix_share=0.0
-    )
-    assert images.shape == (4, 1, 256, 256)
-    assert images.dtype == torch.float32
-    assert (masks.shape, masks.dtype) == ((4, 256, 256), torch.int64)
-    assert targets[:, 0].tolist() == [1, 0, 1, 0]
-    assert weights[:, 2].tolist() == [0, 0, 0, 0]
+    batch = draw_batch(np.random.default_rng(0), windows_with_a_bar(4), np.arange(4), Variation(mix=0.0))
+    assert batch.images.shape == (4, 1, 256, 256)
+    assert batch.images.dtype == torch.float32
+    assert (batch.masks.shape, batch.masks.dtype) == ((4, 256, 256), torch.int64)
+    assert batch.targets[:, 0].tolist() == [1, 0, 1, 0]
+    assert batch.weights[:, 2].tolist() == [0, 0, 0, 0]
+    assert batch.guide is None
 
 
 def test_mixing_keeps_the_calls_of_both_and_doubts_of_either() -> None:
     windows = windows_with_a_bar(2)
-    _, masks, targets, weights = draw_batch(np.random.default_rng(1), windows, np.zeros(8, np.int64), mix_share=1.0)
-    assert targets[:, 0].tolist() == [1] * 8
-    assert weights[:, 0].tolist() == [1] * 8
-    assert weights[:, 2].tolist() == [0] * 8
-    assert int(masks.sum(dim=(1, 2)).min()) > 0
+    batch = draw_batch(np.random.default_rng(1), windows, np.zeros(8, np.int64), Variation(mix=1.0))
+    assert batch.targets[:, 0].tolist() == [1] * 8
+    assert batch.weights[:, 0].tolist() == [1] * 8
+    assert batch.weights[:, 2].tolist() == [0] * 8
+    assert int(batch.masks.sum(dim=(1, 2)).min()) > 0
+
+
+def test_a_given_mask_is_varied_with_its_image() -> None:
+    windows = windows_with_a_bar(4)
+    guided = replace(windows, guide=(windows.marks > 0).astype(np.uint8) * np.uint8(255))
+    batch = draw_batch(np.random.default_rng(2), guided, np.arange(4), Variation(mix=0.3, stitch=0.3))
+    assert batch.guide is not None
+    torch.testing.assert_close(batch.guide, batch.masks.float())
+
+
+def test_another_transform_shows_the_same_calls() -> None:
+    windows = windows_with_a_bar(2)
+    other = replace(windows, other_image=np.full_like(windows.image, 128))
+    batch = draw_batch(np.random.default_rng(0), other, np.arange(2), Variation(mix=0.0, other_transform=1.0))
+    assert 0.3 < float(batch.images.median()) < 0.7
+    assert batch.targets[:, 0].tolist() == [1, 0]
+
+
+def test_examples_are_chosen_and_joined_in_step() -> None:
+    windows = windows_with_a_bar(6)
+    joined = windows.chosen(np.array([1, 3])).joined(windows.first(2))
+    assert joined.targets[:, 0].tolist() == [0, 0, 1, 0]
+    assert joined.other_image is not None
+    np.testing.assert_array_equal(joined.other_image, joined.image)
 
 
 def test_it_learns_a_bright_bar(tmp_path: Path) -> None:
@@ -117,6 +140,44 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path)
     resumed = train(windows, config, checkpoint=tmp_path / "broken.pt", report=ignore)
     for name, weight in straight.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], weight, msg=name)
+
+
+def test_a_run_killed_within_an_epoch_goes_on_from_there(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(4)
+    config = TrainingConfig(epochs=CHECKPOINT_EVERY_STEPS, batch_size=2, threads=1, classifier=TINY, stitch_share=0.2)
+    straight = train(windows, config, checkpoint=tmp_path / "straight.pt", report=ignore)
+    seen: list[float] = []
+
+    def stop_after_the_kept_step(step: Step) -> None:
+        seen.append(step.done_share)
+        if len(seen) == CHECKPOINT_EVERY_STEPS + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(windows, config, checkpoint=tmp_path / "broken.pt", report=stop_after_the_kept_step)
+    resumed = train(windows, config, checkpoint=tmp_path / "broken.pt", report=ignore)
+    for name, weight in straight.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weight, msg=name)
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(8)
+    wrong = replace(windows, targets=1 - windows.targets)  # the better it learns, the worse it judges
+    config = TrainingConfig(
+        epochs=60, batch_size=8, learning_rate=5e-3, ema_decay=0.5, patience=3, threads=1, classifier=TINY
+    )
+    steps: list[Step] = []
+    train(windows, config, checkpoint=tmp_path / "c.pt", report=steps.append, validation=wrong)
+    assert 4 <= len(steps) < 60
+    with pytest.raises(ValueError, match="validation"):
+        train(windows, config, checkpoint=tmp_path / "d.pt", report=ignore)
+
+
+def test_the_curves_can_be_looked_at(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    config = TrainingConfig(epochs=1, batch_size=4, threads=1, classifier=TINY)
+    train(windows_with_a_bar(4), config, checkpoint=tmp_path / "c.pt", report=ignore, log_folder=tmp_path / "logs")
+    assert list((tmp_path / "logs").glob("events.out.*"))
 
 
 def test_a_run_may_begin_with_the_weights_of_another_and_tells_so(tmp_path: Path) -> None:
