@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seacanary_models.joint_metrics import (
@@ -61,6 +61,7 @@ def test_what_never_occurs_is_left_out_and_survives_json() -> None:
     assert JointFigures.model_validate_json(figures.model_dump_json()) == figures
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))
 def test_no_threshold_makes_fewer_errors_than_the_chosen_one(rows: list[tuple[int, bool]]) -> None:
     probability = np.array([[score / 9] * 3 for score, _ in rows])
