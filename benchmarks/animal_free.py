@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary.audio import AudioBlock
-from seacanary.simulation import NEGATIVES, CallBouts, Scene, Soundscape, random_scene
+from seacanary.simulation import NEGATIVES, CallBouts, Recorder, Scene, Soundscape, random_scene
 from seacanary.simulation.scene import HardNegative
 
 # Other animals than the model's: nearly its calls, so they sound alone and are reported apart.
@@ -19,6 +19,7 @@ MACHINES_AND_NOISES = tuple(sorted(set(NEGATIVES) - set(OTHER_SPECIES)))
 _HAND_SIZES = (1, 2, 3)  # kinds that sound in one scene
 _BARE_HANDS = 2  # scenes of a round without any hard negative, ice cracks aside
 _BLOCK_S = 0.1  # kinds are known to sound or not by so much
+_WIDE_HZ = 150e3  # a recorder that ends below hears few porpoises, and takes little for one
 _SEED = 240_403  # these scenes are drawn for no other purpose
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,6 +35,9 @@ class Recipe(BaseModel):
     scene_s: tuple[float, float] = Field((120.0, 300.0), description="shortest and longest time in one place")
     per_min: tuple[float, float] = Field((2.0, 40.0), description="how often each kind in a scene sounds (log-uniform)")
     snr_db: tuple[float, float] = Field((3.0, 38.0), description="how loud it is")
+    band_limited_share: float = Field(
+        1 / 3, ge=0, le=1, description="share of the recorders drawn with an end below 150 kHz that keep it"
+    )
     calls_per_min: float = Field(0.0, ge=0, description="bouts of each call type; above 0: to see the counter count")
 
 
@@ -55,7 +59,7 @@ class Stay:
 
     @property
     def background(self) -> tuple[str, ...]:
-        """What sounds all the time, besides wind."""
+        """What sounds all the time, besides wind; and whether the recorder leaves the high clicks out."""
         ambient, recorder = self.scene.ambient, self.scene.recorder
         present = {
             "ship": bool(self.scene.ships),
@@ -65,6 +69,7 @@ class Stay:
             "cracking_ice": ambient.ice_cracks_per_min > 0,
             "electrical_line": bool(recorder.lines),
             "mains_hum": recorder.hum_dbfs > -135,
+            "band_limited": recorder.low_pass_hz is not None and recorder.low_pass_hz < _WIDE_HZ,
         }
         return tuple(name for name, there in present.items() if there)
 
@@ -108,9 +113,24 @@ def _scene(rng: np.random.Generator, kinds: tuple[str, ...], recipe: Recipe) -> 
     negatives = tuple(
         HardNegative(kind=kind, per_min=float(np.exp(rng.uniform(low, high))), snr_db=recipe.snr_db) for kind in kinds
     )
-    return random_scene(rng, part="test").model_copy(
-        update={"negatives": negatives, "whistle": calls, "beluga_click": calls, "porpoise_click": calls}
+    scene = random_scene(rng, part="test")
+    return scene.model_copy(
+        update={
+            "negatives": negatives,
+            "recorder": _widened(rng, scene.recorder, recipe),
+            "whistle": calls,
+            "beluga_click": calls,
+            "porpoise_click": calls,
+        }
     )
+
+
+def _widened(rng: np.random.Generator, recorder: Recorder, recipe: Recipe) -> Recorder:
+    """Most recorders of random_scene's kind that are deaf to high clicks, made to hear them."""
+    stays_limited = rng.random() < recipe.band_limited_share
+    if stays_limited or recorder.low_pass_hz is None or recorder.low_pass_hz >= _WIDE_HZ:
+        return recorder
+    return recorder.model_copy(update={"low_pass_hz": None})
 
 
 def plan_sha256(piece: int, recipe: Recipe) -> str:

@@ -166,18 +166,23 @@ def table(summary: Summary) -> Table:
     """What a person wants to see."""
     made = Table(title=_title(summary), caption=_caption(summary))
     call_types = list(summary.by_call_type)
-    made.add_column("kind")
-    for heading in ("events/day", "times heard", "hours", *(f"{name}: over enter, highest" for name in call_types)):
+    made.add_column("kind", no_wrap=True)
+    for heading in ("events/day", "heard", "hours", *call_types):
         made.add_column(heading, justify="right")
     for kind, count in sorted(summary.by_kind.items(), key=lambda item: -item[1].events_per_day):
-        cells = [
-            f"{count.windows_over_enter.get(name, 0)}, {count.highest_probability.get(name, 0):.3f}"
-            for name in call_types
-        ]
-        name = f"{kind} (another species)" if kind in OTHER_SPECIES else kind
         heard = ("", "") if kind == NOISE_ONLY else (str(count.times_heard), f"{count.heard_hours:.2f}")
-        made.add_row(name, f"{count.events_per_day:.2f}", *heard, *cells)
+        made.add_row(_label(kind), f"{count.events_per_day:.2f}", *heard, *(_cell(count, name) for name in call_types))
     return made
+
+
+def _label(kind: str) -> str:
+    return f"{kind} *" if kind in OTHER_SPECIES else kind
+
+
+def _cell(count: KindSummary, call_type: str) -> str:
+    if call_type not in count.highest_probability:
+        return ""
+    return f"{count.windows_over_enter[call_type]} / {count.highest_probability[call_type]:.2f}"
 
 
 def _title(summary: Summary) -> str:
@@ -191,7 +196,8 @@ def _title(summary: Summary) -> str:
 
 def _caption(summary: Summary) -> str:
     windows = ", ".join(f"{name} {c.false_windows_per_hour:g}" for name, c in summary.by_call_type.items())
+    others, rest = summary.other_species_per_day, summary.machines_and_noises_per_day
     return (
-        f"other species {summary.other_species_per_day:g}/day, all else {summary.machines_and_noises_per_day:g}/day; "
-        f"false windows per hour: {windows}; {summary.cpu_core_minutes:g} core-minutes"
+        f"by call type: windows over enter / highest probability. * another species: {others:g}/day, all else "
+        f"{rest:g}/day. False windows per hour: {windows}. {summary.cpu_core_minutes:g} core-minutes."
     )

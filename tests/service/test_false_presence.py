@@ -55,6 +55,11 @@ def test_no_animal_of_the_model_calls_and_other_species_sound_alone() -> None:
         assert len(kinds) == 1 or not set(kinds) & set(OTHER_SPECIES)
 
 
+def test_most_of_the_day_could_hear_a_porpoise() -> None:
+    deaf = [stay.seconds for p in range(24) for stay in stays_of(p, Recipe()) if "band_limited" in stay.background]
+    assert 0.02 < sum(deaf) / 86_400 < 0.3
+
+
 def test_pieces_differ_and_the_plan_tells() -> None:
     plans = [plan_sha256(piece, recipe) for piece in (0, 1) for recipe in (QUIET, CALLING)]
     assert len(set(plans)) == 4

