@@ -2,7 +2,8 @@
 
 Every window is named by its part and number; `benchmarks/mgc/benchmark.json` states the hashes of what they
 must come out as. Whistles have 3-25 dB SNR within their own band and duration, clicks peak 10-35 dB over the
-RMS of their band; 60 % of windows have ship, rain, ice or flow noise and 25 % a hard negative.
+RMS of the noise in their call type's band (10-110 kHz, 110-150 kHz), as a click detector's filter hears it;
+60 % of windows have ship, rain, ice or flow noise and 25 % a hard negative.
 
 Part `test` draws ships, seas and recorders from other seeds and other ranges than `train` and `validation`
 (see simulation.variety.random_scene). `unseen_noise` adds what no other part has: ice, and only kinds of hard
@@ -52,6 +53,7 @@ SHARD_WINDOWS: Final = 64
 _MIX: Final = WindowMix(
     whistle_db=(3.0, 25.0),
     click_db=(10.0, 35.0),
+    click_noise_band_hz={"beluga_click": (10_000.0, 110_000.0), "porpoise_click": (110_000.0, 150_000.0)},
     faint_rarer=False,
     always_noisy=True,
     negative_share=0.25,

@@ -1,6 +1,6 @@
 """When which sound begins: Poisson bouts of calls, Poisson hard negatives, each with a seed of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,12 +17,14 @@ class Planned:
         seed: draws the sound.
         kind: a call type or a kind of hard negative.
         snr_db: as in SimulatedCall.
+        noise_band_hz: band whose noise the SNR refers to; None: the sound's own.
     """
 
     position: int
     seed: int
     kind: str
     snr_db: float
+    noise_band_hz: tuple[float, float] | None = field(default=None, compare=False)
 
 
 class Schedule:

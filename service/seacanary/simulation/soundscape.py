@@ -155,7 +155,7 @@ class Soundscape:
     def _placed(self, planned: Planned, sound: Sound, *, factor: int) -> _Active:
         """Measured at its own rate (cheaper), then lifted to the stream's."""
         band_hz = sound.band_hz()
-        noise = self._background.rms(band_hz)
+        noise = self._background.rms(planned.noise_band_hz or band_hz)
         gain = noise * 10 ** (planned.snr_db / 20) / sound.level()
         sound = sound.scaled(gain).lifted(factor)
         call = None

@@ -140,6 +140,7 @@ def _calls(rng: np.random.Generator, name: CallTypeName, mix: WindowMix, *, samp
             seed=int(rng.integers(2**62)),
             kind=name,
             snr_db=float(np.clip(level + (rng.normal(-2, 5) if n else 0), low, high)),
+            noise_band_hz=mix.click_noise_band_hz.get(name),
         )
         for n in range(count)
     ]

@@ -1,7 +1,7 @@
 """random_scene: the wide variety of seas, ships and recorders that training needs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,7 @@ class WindowMix:
         whistle_db: range of SNR of whistles; see SimulatedCall.
         click_db: the same of both kinds of clicks.
         faint_rarer: faint calls are rarer than loud ones; otherwise levels are uniform over the range.
+        click_noise_band_hz: band of the noise that each click type's SNR refers to; empty: each click's own.
         always_noisy: a window drawn as noisy has at least one of ship, rain, ice and flow noise.
         negative_share: share of windows with hard negatives.
         without: kinds of hard negatives that never occur.
@@ -44,6 +45,7 @@ class WindowMix:
     whistle_db: tuple[float, float] = (0.0, 25.0)
     click_db: tuple[float, float] = (8.0, 35.0)
     faint_rarer: bool = True
+    click_noise_band_hz: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     always_noisy: bool = False
     negative_share: float = 0.35
     without: frozenset[str] = frozenset()
