@@ -120,6 +120,14 @@ def test_a_later_window_that_decides_counts_as_quiet_for_all_it_holds() -> None:
     assert (presence.quiet_samples, presence.observed_samples) == (1000, 2500)
 
 
+def test_in_a_new_epoch_quiet_is_counted_from_its_first_decided_window() -> None:
+    following, next_epoch = tracker(), EPOCH + timedelta(seconds=2)
+    feed(following, [*windows(0.8, 0.8, 0.5), window(0, 0.5, epoch=next_epoch), window(1, 0.0, epoch=next_epoch)])
+    presence = following.snapshot().presence
+    assert presence is not None
+    assert (presence.quiet_samples, presence.decided_until_here) == (1000, 1500)
+
+
 @pytest.mark.parametrize(
     ("whistle", "click", "says"),
     [
