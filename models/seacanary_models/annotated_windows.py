@@ -14,12 +14,11 @@ from seacanary.simulation.sounds import CALL_TYPES, CallTypeName
 from seacanary_models.annotations import Annotation
 from seacanary_models.augment import MODEL_RATE_HZ
 from seacanary_models.catalogue import Catalogue, CatalogueEntry
+from seacanary_models.datasets import MIN_SAMPLE_RATE_HZ
 from seacanary_models.recordings import plain_stretch
 from seacanary_models.scenes import WINDOW_SAMPLES
 
 WINDOW_S = WINDOW_SAMPLES / MODEL_RATE_HZ
-# A recorder slower than this cannot carry the call type: whatever was annotated, it is not in the file.
-MIN_SAMPLE_RATE_HZ = (16_000, 96_000, 300_001)
 
 
 class CutRule(BaseModel):

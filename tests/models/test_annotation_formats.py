@@ -42,7 +42,7 @@ def annotations(draw: st.DrawFn, *, files: st.SearchStrategy[str]) -> Annotation
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(annotations(files=TEXTS), max_size=5))
 def test_csv_gives_back_what_was_written(written: list[Annotation]) -> None:
     with TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def test_csv_gives_back_what_was_written(written: list[Annotation]) -> None:
         assert read_csv(path, Origin(annotator="nobody", licence="none")) == written
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(annotations(files=st.just("a.wav")), max_size=5))
 def test_a_raven_table_gives_back_what_was_written(written: list[Annotation]) -> None:
     with TemporaryDirectory() as folder:

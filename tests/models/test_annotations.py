@@ -1,7 +1,7 @@
 """The annotation schema: what it refuses, and how it tidies texts."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -39,6 +39,7 @@ def test_a_point_in_time_is_an_annotation() -> None:
     assert Annotation.model_validate({**LEAST, "end_s": 1.0}).end_s == 1.0
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text())
 def test_texts_become_one_line_once_and_for_all(text: str) -> None:
     tidy = one_line(text)
