@@ -1,10 +1,7 @@
-"""Masks over the image: where calls are, how near each pixel is to one, and first guesses.
+"""Masks over the image: where calls are, and how near each pixel is to one.
 
 Masks are bool [256, 256] (row, column) and True where a call is.
 """
-
-# scikit-image ships a marker of types but annotates few of its functions.
-# mypy: untyped-calls-exclude=skimage
 
 import math
 from typing import Final
@@ -13,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology
 from torch import Tensor, nn
 
 # exp(-5.5² / 2) is 3e-7: beyond this many sigma a soft mask is zero to fp32.
@@ -118,46 +114,3 @@ def ideal_mask(
     Source: ideal binary mask, Wang (2005), On Ideal Binary Mask as the Computational Goal.
     """
     return (call_db > background_db + margin_db) & (call_db > floor_db)
-
-
-def propose(image: NDArray[np.float32], *, min_area_px: int = 6, min_contrast: float = 0.08) -> NDArray[np.bool_]:
-    """First guess at a mask without a model, for labelling real recordings.
-
-    A pixel is proposed if it exceeds its neighbourhood (adaptive threshold) and a Canny edge is
-    within two pixels; regions that are small or stand out little are dropped.
-
-    Args:
-        image: T's image, float32 [row, column] in [0, 1].
-        min_area_px: smaller regions are dropped.
-        min_contrast: regions whose `contrast` is lower are dropped.
-
-    Returns:
-        bool [row, column].
-    """
-    smooth = filters.gaussian(image, 0.7)
-    bright = smooth > filters.threshold_local(smooth, 31, method="mean", offset=-0.08)
-    edges = feature.canny(image, sigma=1.0, low_threshold=0.05, high_threshold=0.15)
-    near_edge = ndimage.binary_dilation(edges, iterations=2)
-    labels = measure.label(morphology.closing(bright & near_edge, morphology.disk(1)), connectivity=2)
-    mask = np.zeros(image.shape, np.bool_)
-    for region in measure.regionprops(labels):
-        candidate = labels == region.label
-        if region.area >= min_area_px and contrast(image, candidate) >= min_contrast:
-            mask |= candidate
-    return mask
-
-
-def contrast(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
-    """How far the mask stands out: its mean less the mean of a four-pixel ring around it.
-
-    Args:
-        image: T's image, float32 [row, column] in [0, 1].
-        mask: bool [row, column].
-
-    Returns:
-        -1 to 1; 0 if the mask is empty or leaves no ring.
-    """
-    ring = ndimage.binary_dilation(mask, iterations=5) & ~ndimage.binary_dilation(mask, iterations=1)
-    if not mask.any() or not ring.any():
-        return 0.0
-    return float(image[mask].mean() - image[ring].mean())

@@ -1,4 +1,4 @@
-"""Soft masks in the graph equal the exact ones; ideal and proposed masks mark what they should."""
+"""Soft masks in the graph equal the exact ones; ideal masks mark what they should."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from seacanary_models.masks import SoftMask, contrast, ideal_mask, propose, soft_mask
+from seacanary_models.masks import SoftMask, ideal_mask, soft_mask
 
 pytestmark = pytest.mark.torch
 
@@ -24,7 +24,7 @@ def in_graph(mask: NDArray[np.bool_], sigma_px: float) -> NDArray[np.float32]:
 @given(
     seed=st.integers(0, 10_000),
     share=st.sampled_from([1e-5, 1e-4, 1e-3, 0.05, 0.5, 1.0]),
-    sigma_px=st.sampled_from([0.5, 2.0, 4.0, 6.0, 10.0]),
+    sigma_px=st.floats(0.3, 10.0),
 )
 def test_the_graph_equals_the_exact_soft_mask(seed: int, share: float, sigma_px: float) -> None:
     mask = random_mask(seed, share)
@@ -85,33 +85,3 @@ def test_the_ideal_mask_needs_margin_and_level() -> None:
     background = np.array([[-60.0, -60.0, -40.0, -125.0]], np.float32)
     marked = ideal_mask(call, background, margin_db=3.0, floor_db=-100.0)
     assert marked.tolist() == [[True, False, False, False]]
-
-
-def whistle_and_click(seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    image = np.random.default_rng(seed).normal(0.12, 0.05, (256, 256)).clip(0, 1).astype(np.float32)
-    truth = np.zeros((256, 256), np.bool_)
-    columns = np.arange(60, 180)
-    truth[(40 + 20 * np.sin(columns / 30)).astype(int), columns] = True
-    truth[190:240, 200] = True
-    image[truth] = 0.6
-    return image, truth
-
-
-def test_a_proposal_covers_a_ridge_and_a_click_and_little_else() -> None:
-    image, truth = whistle_and_click(0)
-    mask = propose(image)
-    assert (mask & truth).sum() / truth.sum() > 0.9
-    assert mask.sum() < 6 * truth.sum()
-
-
-def test_noise_alone_proposes_almost_nothing() -> None:
-    noise = np.random.default_rng(1).normal(0.12, 0.05, (256, 256)).clip(0, 1).astype(np.float32)
-    assert propose(noise).mean() < 0.002
-
-
-def test_contrast_orders_masks_by_how_they_fit() -> None:
-    image, truth = whistle_and_click(2)
-    assert contrast(image, truth) > 0.4
-    assert contrast(image, np.roll(truth, 100, axis=1)) < 0.1
-    assert contrast(image, np.zeros_like(truth)) == 0.0
-    assert contrast(image, np.ones_like(truth)) == 0.0
