@@ -140,7 +140,7 @@ def import_command(
     whole = [_completed(entry, complete or []) for entry in entries]
     after = _added(before, whole, annotations)
     write_catalogue(after, out)
-    console.print(_imported(before, after, file, mapped), highlight=False)
+    console.print(_imported(before, after, file, mapped), highlight=False, markup=False)
 
 
 @app.command()
@@ -154,7 +154,11 @@ def summary(
     console.print(summary_table(content, SplitRule(seed=seed, pinned=_pins(pin or []))))
     licences = Counter(entry.licence for entry in content.entries)
     listed = ", ".join(f"{name} ({count})" for name, count in licences.most_common())
-    console.print(f"licences of the recordings: {listed or 'none'}\ncatalogue {content.digest[:12]}", highlight=False)
+    console.print(
+        f"licences of the recordings: {listed or 'none'}\ncatalogue {content.digest[:12]}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def scan(folder: Path, known: Catalogue, *, licence: str, site: str | None) -> list[CatalogueEntry]:
