@@ -1,8 +1,8 @@
 """Fusion: let the mask say where in the spectrogram to listen.
 
-Every fusion takes spectrogram and mask features [B, width, 16, 16] and gives tokens
-[B, 256, width]. The spectrogram always has a path past the mask, so a missed mask cannot
-silence a call.
+Every fusion takes spectrogram features [B, width, rows, columns] on any grid and mask features
+[B, width, 16, 16], and gives tokens [B, rows * columns, width]. The spectrogram always has a path
+past the mask, so a missed mask cannot silence a call.
 """
 
 from typing import Literal
@@ -20,8 +20,19 @@ def tokens_of(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
+def on_grid_of(features: Tensor, like: Tensor) -> Tensor:
+    """Features averaged onto the grid of another: each cell is the mean of the cells that it covers."""
+    rows, columns = like.shape[-2:]
+    if features.shape[-2:] == (rows, columns):
+        return features
+    return nn.functional.adaptive_avg_pool2d(features, (rows, columns))
+
+
 class CrossAttention(nn.Module):
     """Spectrogram tokens are the queries, mask tokens the keys and values.
+
+    A learned value per row and column of the 16 x 16 mask grid says where each mask token lies; a
+    spectrogram token on another grid takes the mean of the places that it covers.
 
     Args:
         width: channels of both inputs.
@@ -45,10 +56,10 @@ class CrossAttention(nn.Module):
         )
 
     def forward(self, spectrogram: Tensor, mask: Tensor) -> Tensor:
-        """Fused tokens [B, 256, width]."""
+        """Fused tokens [B, rows * columns, width]."""
         place = self.row + self.column
         listening = tokens_of(spectrogram)
-        query = self.query(self.spectrogram_norm(tokens_of(spectrogram + place)))
+        query = self.query(self.spectrogram_norm(tokens_of(spectrogram + on_grid_of(place, spectrogram))))
         key, value = self.key_value(self.mask_norm(tokens_of(mask + place))).chunk(2, -1)
         seen = nn.functional.scaled_dot_product_attention(self._split(query), self._split(key), self._split(value))
         guided: Tensor = listening + self.out(seen.transpose(1, 2).flatten(2))
@@ -69,9 +80,9 @@ class Concat(nn.Module):
         self.mix = nn.Linear(2 * width, width)
 
     def forward(self, spectrogram: Tensor, mask: Tensor) -> Tensor:
-        """Fused tokens [B, 256, width]."""
+        """Fused tokens [B, rows * columns, width]."""
         listening = tokens_of(spectrogram)
-        both = torch.cat([listening, tokens_of(mask)], -1)
+        both = torch.cat([listening, tokens_of(on_grid_of(mask, spectrogram))], -1)
         fused: Tensor = listening + nn.functional.relu(self.mix(both))
         return fused
 
@@ -84,9 +95,10 @@ class Gated(nn.Module):
         self.gate = nn.Linear(width, width)
 
     def forward(self, spectrogram: Tensor, mask: Tensor) -> Tensor:
-        """Fused tokens [B, 256, width]."""
+        """Fused tokens [B, rows * columns, width]."""
         listening = tokens_of(spectrogram)
-        fused: Tensor = listening * (1 + torch.sigmoid(self.gate(tokens_of(mask))))
+        gate = torch.sigmoid(self.gate(tokens_of(on_grid_of(mask, spectrogram))))
+        fused: Tensor = listening + listening * gate
         return fused
 
 

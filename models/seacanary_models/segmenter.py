@@ -4,12 +4,15 @@ Source: skip connections after Ronneberger et al. (2015), U-Net; the pooled gate
 Howard et al. (2019), Searching for MobileNetV3 (LR-ASPP).
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
 
+from seacanary_models.deeplab import DeepLab, DeepLabKind
 from seacanary_models.encoders import PATCH_PX, ConvBlock, PatchStem, Residual
+
+SegmenterKind = Literal["compact", DeepLabKind, "given"]
 
 # A pixel's level spans 0 to 1 and a logit some ten units: a gain near 1 is then a useful one.
 LEVEL_SCALE: Final = 10.0
@@ -63,3 +66,10 @@ class Segmenter(nn.Module):
 
 def _doubled(features: Tensor) -> Tensor:
     return nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+def build_segmenter(kind: SegmenterKind, *, widths: tuple[int, int, int]) -> Segmenter | DeepLab | None:
+    """The segmenter of this kind; None where masks are given. DeepLabV3 has widths of its own."""
+    if kind == "given":
+        return None
+    return Segmenter(widths) if kind == "compact" else DeepLab(kind)
