@@ -49,7 +49,7 @@ class JointFigures(BaseModel):
     joint_accuracy: float = Field(description="share of windows with every call type right")
     joint_accuracy_interval: tuple[float, float] = Field(description="95 % bootstrap interval over windows")
     macro_f1_combinations: float = Field(description="mean F1 of the combinations that are said or there")
-    macro_f1_call_types: float | None = Field(description="mean F1 of the call types said or there; None: none")
+    macro_f1_call_types: float = Field(description="mean F1 of the call types said or there; 0: no call at all")
     hamming_loss: float = Field(description="share of wrong single answers")
     call_types: dict[str, CallTypeFigures]
     combinations: dict[str, ClassFigures]
@@ -131,7 +131,7 @@ def joint_figures(probability: Probabilities, truth: Truth, thresholds: Probabil
         joint_accuracy=float(right.mean()),
         joint_accuracy_interval=bootstrap_interval(right),
         macro_f1_combinations=_mean_f1(combinations.values()),
-        macro_f1_call_types=_mean_f1(call_types.values()) if truth.any() or said.any() else None,
+        macro_f1_call_types=_mean_f1(call_types.values()),
         hamming_loss=float(sk.hamming_loss(truth, said)),
         call_types=call_types,
         combinations=combinations,
@@ -167,7 +167,8 @@ def _or_none(value: float) -> float | None:
 
 
 def _mean_f1(figures: Iterable[ClassFigures]) -> float:
-    return float(np.mean([each.f1 for each in figures if each.f1 is not None]))
+    known = [each.f1 for each in figures if each.f1 is not None]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _check(probability: Probabilities, truth: Truth) -> None:
