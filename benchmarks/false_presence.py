@@ -26,6 +26,7 @@ from benchmarks.animal_free import Recipe, plan_sha256
 from benchmarks.false_alarms import PieceResult, count_piece
 from benchmarks.false_presence_summary import Summary, summarise, table
 from seacanary.detection import Detector, DetectorSection
+from seacanary.errors import SeaCanaryError
 
 OUT = Path(__file__).parent / "false_presence"
 HOURS = 24
@@ -135,15 +136,11 @@ def main() -> None:
     options = parser.parse_args()
     if min(options.hours, options.workers) < 1:
         parser.error("--hours and --workers must be at least 1")
-    console = Console()
-    summary = run(
-        range(options.hours),
-        Recipe(),
-        model=options.model,
-        out=options.out,
-        workers=options.workers,
-        console=console,
-    )
+    console, pieces = Console(), range(options.hours)
+    try:
+        summary = run(pieces, Recipe(), model=options.model, out=options.out, workers=options.workers, console=console)
+    except SeaCanaryError as exc:
+        sys.exit(str(exc))
     console.print(table(summary))
     if options.hours >= HOURS and summary.heard_too_rarely:
         sys.exit(f"not a fair day: heard too rarely: {', '.join(summary.heard_too_rarely)}")

@@ -167,10 +167,10 @@ def table(summary: Summary) -> Table:
     made = Table(title=_title(summary), caption=_caption(summary))
     call_types = list(summary.by_call_type)
     made.add_column("kind", no_wrap=True)
-    for heading in ("events/day", "heard", "hours", *call_types):
+    for heading in ("a day", "heard", "minutes", *call_types):
         made.add_column(heading, justify="right")
     for kind, count in sorted(summary.by_kind.items(), key=lambda item: -item[1].events_per_day):
-        heard = ("", "") if kind == NOISE_ONLY else (str(count.times_heard), f"{count.heard_hours:.2f}")
+        heard = ("", "") if kind == NOISE_ONLY else (str(count.times_heard), f"{60 * count.heard_hours:.1f}")
         made.add_row(_label(kind), f"{count.events_per_day:.2f}", *heard, *(_cell(count, name) for name in call_types))
     return made
 
@@ -182,7 +182,7 @@ def _label(kind: str) -> str:
 def _cell(count: KindSummary, call_type: str) -> str:
     if call_type not in count.highest_probability:
         return ""
-    return f"{count.windows_over_enter[call_type]} / {count.highest_probability[call_type]:.2f}"
+    return f"{count.windows_over_enter[call_type]}, {count.highest_probability[call_type]:.2f}"
 
 
 def _title(summary: Summary) -> str:
@@ -198,6 +198,6 @@ def _caption(summary: Summary) -> str:
     windows = ", ".join(f"{name} {c.false_windows_per_hour:g}" for name, c in summary.by_call_type.items())
     others, rest = summary.other_species_per_day, summary.machines_and_noises_per_day
     return (
-        f"by call type: windows over enter / highest probability. * another species: {others:g}/day, all else "
+        f"By call type: windows over enter, highest probability. * another species: {others:g}/day, all else "
         f"{rest:g}/day. False windows per hour: {windows}. {summary.cpu_core_minutes:g} core-minutes."
     )
