@@ -13,7 +13,7 @@ from seacanary.simulation import NEGATIVES
 
 DAY_S = 86_400.0
 TARGET_PER_DAY = 1.0
-LEAST_TIMES_A_DAY = 240  # every kind is heard ten times an hour at least, or the day is not fair
+LEAST_TIMES_A_DAY = 120  # every kind is heard five times an hour at least, or the day is not fair
 
 
 class KindSummary(BaseModel):
