@@ -1,29 +1,22 @@
 """T and M to ONNX with their contract, the same bytes from the same weights, parity checked."""
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from seacanary.contract import CallType, ModelContract
 from seacanary.errors import ModelRefused
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, mask_probability
+from seacanary_models.onnx_files import MODEL_FILE, TRANSFORM_FILE, open_session, run_in_batches, to_onnx, write_graph
 from seacanary_models.transforms import SAMPLE_RATE_HZ, TRANSFORM, WINDOW_SAMPLES, CompositeSpectrogram
-
-TRANSFORM_FILE: Final = "transform.onnx"
-MODEL_FILE: Final = "model.onnx"
-# 18 is the newest opset whose ReduceMin and ReduceMax ONNX Runtime runs on CUDA.
-OPSET: Final = 18
 
 _CALL_TYPES: Final = (
     CallType(name="whistle", species="beluga", band_hz=(400, 20_000), min_sample_rate_hz=16_000, enter=0.7, leave=0.4),
@@ -48,17 +41,25 @@ _CALL_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far ONNX Runtime is from torch.
+    """How far ONNX Runtime is from torch; the worst over windows and batch sizes.
 
     Attributes:
         image_error: largest difference of a pixel of T's image.
-        probability_error: largest difference of a call or mask probability.
-        mask_agreement: share of pixels on the same side of the mask threshold.
+        probability_error: largest difference of a call or mask probability, M given the same image.
+        mask_agreement: share of pixels on the same side of the mask threshold, T and M chained.
+        chained_error: largest difference of a call or mask probability, T and M chained. It holds
+            T's error, which M's segmenter multiplies.
     """
 
     image_error: float
     probability_error: float
     mask_agreement: float
+    chained_error: float
+
+    def within(self, tolerance: float) -> bool:
+        """Whether image and probabilities differ by no more, and 0.999 of the mask agrees; NaN is not within."""
+        close = self.image_error <= tolerance and self.probability_error <= tolerance
+        return close and self.mask_agreement >= 0.999
 
 
 class ExportableModel(nn.Module):
@@ -79,6 +80,7 @@ def default_contract(
     provenance: Mapping[str, str],
     thresholds: Mapping[str, tuple[float, float]] | None = None,
     *,
+    abstain: Mapping[str, tuple[float, float]] | None = None,
     model: MaskGuidedClassifier | None = None,
 ) -> ModelContract:
     """The contract of a model that knows whistle, beluga_click and porpoise_click.
@@ -87,13 +89,16 @@ def default_contract(
         model_id: name and version.
         provenance: how it was trained: data, seed, commit.
         thresholds: (enter, leave) per call type; a call type left out keeps (0.7, 0.4).
+        abstain: band [low, high) of probabilities per call type where the model does not know, high at
+            most `enter`; a call type left out never abstains.
         model: gives temperatures, mask threshold and sigma; without it they are the defaults.
 
     Raises:
-        ModelRefused: thresholds name a call type that does not exist, or the model has not three.
+        ModelRefused: thresholds or bands name a call type that does not exist or do not fit each
+            other, or the model has not three call types.
     """
-    thresholds = thresholds or {}
-    unknown = thresholds.keys() - {call_type.name for call_type in _CALL_TYPES}
+    thresholds, abstain = thresholds or {}, abstain or {}
+    unknown = (thresholds.keys() | abstain.keys()) - {call_type.name for call_type in _CALL_TYPES}
     if unknown:
         raise ModelRefused(f"thresholds name unknown call types {sorted(unknown)}")
     config = model.config if model else ClassifierConfig()
@@ -106,8 +111,8 @@ def default_contract(
         window_samples=WINDOW_SAMPLES,
         hop_samples=WINDOW_SAMPLES // 2,
         call_types=tuple(
-            _call_type(call_type, thresholds, temperature)
-            for call_type, temperature in zip(_CALL_TYPES, temperatures, strict=True)
+            _call_type(base, thresholds.get(base.name), band=abstain.get(base.name), temperature=temperature)
+            for base, temperature in zip(_CALL_TYPES, temperatures, strict=True)
         ),
         transform=TRANSFORM,
         mask_threshold=config.mask_threshold,
@@ -116,9 +121,16 @@ def default_contract(
     )
 
 
-def _call_type(base: CallType, thresholds: Mapping[str, tuple[float, float]], temperature: float) -> CallType:
-    enter, leave = thresholds.get(base.name, (base.enter, base.leave))
-    return CallType.model_validate(base.model_dump() | {"enter": enter, "leave": leave, "temperature": temperature})
+def _call_type(
+    base: CallType, thresholds: tuple[float, float] | None, *, band: tuple[float, float] | None, temperature: float
+) -> CallType:
+    enter, leave = thresholds or (base.enter, base.leave)
+    low, high = band or (None, None)
+    chosen = {"enter": enter, "leave": leave, "temperature": temperature, "abstain_low": low, "abstain_high": high}
+    try:
+        return CallType.model_validate(base.model_dump() | chosen)
+    except ValidationError as exc:
+        raise ModelRefused(f"{base.name}: " + "; ".join(error["msg"] for error in exc.errors())) from exc
 
 
 def export(model: MaskGuidedClassifier, contract: ModelContract, out_dir: Path) -> tuple[Path, Path]:
@@ -140,10 +152,10 @@ def export(model: MaskGuidedClassifier, contract: ModelContract, out_dir: Path) 
     pcm = torch.zeros(2, WINDOW_SAMPLES)
     image = torch.zeros(2, 1, 256, 256)
     transform_path, model_path = out_dir / TRANSFORM_FILE, out_dir / MODEL_FILE
-    _write(_to_onnx(CompositeSpectrogram(), pcm, inputs="pcm", outputs=("image",)), contract, transform_path)
-    with _evaluating(model):
-        graph = _to_onnx(ExportableModel(model), image, inputs="image", outputs=("mask_probability", "probability"))
-    _write(graph, contract, model_path)
+    write_graph(to_onnx(CompositeSpectrogram(), pcm, inputs="pcm", outputs=("image",)), contract, transform_path)
+    with evaluating(model):
+        graph = to_onnx(ExportableModel(model), image, inputs="image", outputs=("mask_probability", "probability"))
+    write_graph(graph, contract, model_path)
     return transform_path, model_path
 
 
@@ -168,7 +180,8 @@ def check_contract(model: MaskGuidedClassifier, contract: ModelContract) -> None
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while."""
     training = model.training
     model.eval()
     try:
@@ -177,103 +190,52 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def _to_onnx(module: nn.Module, example: Tensor, *, inputs: str, outputs: Sequence[str]) -> onnx.ModelProto:
-    """The graph of a module with one input, dynamic in its first dimension."""
-    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript"):
-        # The exporter deprecates parts of itself on every run; nothing here can act on it.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module.eval(),
-            (example,),
-            input_names=[inputs],
-            output_names=list(outputs),
-            dynamo=True,
-            opset_version=OPSET,
-            external_data=False,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            verbose=False,
-        )
-    if program is None:
-        raise ModelRefused(f"torch exported nothing for {type(module).__name__}")
-    return program.model_proto
-
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _write(graph: onnx.ModelProto, contract: ModelContract, path: Path) -> None:
-    """Strip what varies between runs, add the contract, check, write."""
-    _strip(graph)
-    for key, value in contract.to_metadata().items():
-        graph.metadata_props.add(key=key, value=value)
-    onnx.checker.check_model(graph, full_check=True)
-    path.write_bytes(graph.SerializeToString(deterministic=True))
-
-
-def _strip(graph: onnx.ModelProto) -> None:
-    """Remove producer, stack traces and paths: they vary, and they are nobody's business."""
-    for field in ("producer_name", "producer_version", "doc_string", "domain", "metadata_props"):
-        graph.ClearField(field)
-    inner = graph.graph
-    parts: Iterable[onnx.NodeProto | onnx.ValueInfoProto | onnx.TensorProto | onnx.GraphProto] = (
-        inner,
-        *inner.node,
-        *inner.input,
-        *inner.output,
-        *inner.value_info,
-        *inner.initializer,
-    )
-    for part in parts:
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
-    inner.name = "seacanary"
-
-
 def check_parity(
-    model: MaskGuidedClassifier, paths: tuple[Path, Path], pcm: NDArray[np.float32], *, tolerance: float = 1e-4
+    model: MaskGuidedClassifier,
+    paths: tuple[Path, Path],
+    pcm: NDArray[np.float32],
+    *,
+    tolerance: float = 1e-4,
+    batches: Sequence[int] = (1, 2, 5),
 ) -> Parity:
-    """Compare ONNX Runtime with torch on real windows.
+    """Compare ONNX Runtime with torch on windows, at several batch sizes.
 
     Args:
         model: what was exported.
         paths: transform.onnx and model.onnx.
-        pcm: float32 [B, 393216], full scale ±1.
-        tolerance: largest difference allowed of a probability.
+        pcm: float32 [n, 393216], full scale ±1; best with silence, noise and calls among them.
+        tolerance: largest difference allowed of a pixel of the image and of a probability.
+        batches: how many windows at a time; the worst counts.
 
     Raises:
-        ModelRefused: a probability differs by more than the tolerance, or fewer than 0.999 of the
-            mask's pixels agree.
+        ModelRefused: image or probability differ by more than the tolerance, or fewer than 0.999 of
+            the mask's pixels agree.
     """
-    transform_path, model_path = paths
-    with _evaluating(model), torch.no_grad():
-        image = CompositeSpectrogram()(torch.from_numpy(pcm))
-        mask, calls = (value.numpy() for value in ExportableModel(model)(image))
-    (onnx_image,) = _run(transform_path, {"pcm": pcm})
-    onnx_mask, onnx_calls = _run(model_path, {"image": image.numpy()})
+    wanted = _in_torch(model, pcm)
+    transform, classifier = (open_session(path) for path in paths)
     threshold = model.config.mask_threshold
-    parity = Parity(
-        image_error=float(np.abs(onnx_image - image.numpy()).max()),
-        probability_error=float(max(np.abs(onnx_mask - mask).max(), np.abs(onnx_calls - calls).max())),
-        mask_agreement=float(((onnx_mask > threshold) == (mask > threshold)).mean()),
-    )
-    if parity.probability_error > tolerance or parity.mask_agreement < 0.999:
-        raise ModelRefused(f"{model_path.name} does not match torch: {parity}")
+    # Reduced with numpy, whose max and min keep a NaN.
+    errors, agreements = [], []
+    for batch in batches:
+        image = run_in_batches(transform, {"pcm": pcm}, batch=batch)
+        alone = run_in_batches(classifier, {"image": wanted[0]}, batch=batch)
+        chained = run_in_batches(classifier, {"image": image[0]}, batch=batch)
+        errors.append([_apart(image, wanted[:1]), _apart(alone, wanted[1:]), _apart(chained, wanted[1:])])
+        agreements.append(((chained[0] > threshold) == (wanted[1] > threshold)).mean())
+    image_error, alone_error, chained_error = np.max(errors, axis=0).tolist()
+    parity = Parity(image_error, alone_error, float(np.min(agreements)), chained_error)
+    if not parity.within(tolerance):
+        raise ModelRefused(f"{paths[1].name} does not match torch: {parity}")
     return parity
 
 
-def _run(path: Path, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    outputs: list[NDArray[np.float32]] = session.run(None, feed)
-    return outputs
+def _in_torch(model: MaskGuidedClassifier, pcm: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Image, mask probability and probability of each window."""
+    with evaluating(model), torch.no_grad():
+        image = CompositeSpectrogram()(torch.from_numpy(pcm))
+        return [output.numpy() for output in (image, *ExportableModel(model)(image))]
+
+
+def _apart(found: Sequence[NDArray[np.float32]], wanted: Sequence[NDArray[np.float32]]) -> float:
+    """Largest difference; NaN if there is one anywhere."""
+    return float(np.max([np.abs(a - b).max() for a, b in zip(found, wanted, strict=True)]))

@@ -200,8 +200,9 @@ class CompositeSpectrogram(nn.Module):
         """
         padded = nn.functional.pad(pcm, (_LEAD, _PADDED - _LEAD - WINDOW_SAMPLES))
         power = torch.cat([self._low_power(padded), self._high_power(padded)], -1)
-        decibel = torch.log(power + 10 ** (TRANSFORM.floor_db / 10)) * (10 / math.log(10))
-        return decibel.transpose(1, 2)
+        # Power over the floor, plus 1: the ONNX optimiser takes a bare `+ 3e-13` for `+ 0` and drops it.
+        above = torch.log(power * 10 ** (-TRANSFORM.floor_db / 10) + 1) * (10 / math.log(10))
+        return (above + TRANSFORM.floor_db).transpose(1, 2)
 
     @staticmethod
     def image_of(log_power_db: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """What is exported is what was trained: same numbers, same bytes, a contract that can be read."""
 
-import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ from numpy.typing import NDArray
 
 from seacanary.contract import ModelContract
 from seacanary.errors import ModelRefused
+from seacanary.simulation import training_window
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
-from seacanary_models.export import check_contract, check_parity, default_contract, export
+from seacanary_models.export import Parity, check_contract, check_parity, default_contract, export
+
+CALL_TYPES = ("whistle", "beluga_click", "porpoise_click")
 
 pytestmark = pytest.mark.torch
 
@@ -25,6 +30,15 @@ def model_of(seed: int) -> MaskGuidedClassifier:
     return model
 
 
+def sounds() -> NDArray[np.float32]:
+    """Windows [7, 393216]: silence, noise from under T's floor to full scale, and every call."""
+    rng = np.random.default_rng(3)
+    levels = (0.0, 1e-6, 1e-4, 1.0)
+    heard = [training_window(1, call_types=names, part="test").samples for names in ((), ("whistle",), CALL_TYPES)]
+    noises = [np.clip(rng.standard_normal(393_216) * level, -1, 1) for level in levels]
+    return np.stack([*noises, *heard]).astype(np.float32)
+
+
 def noise(windows: int) -> NDArray[np.float32]:
     pcm = np.random.default_rng(0).standard_normal((windows, 393_216)) * 0.01
     pcm[:, 100_000:100_040] += 0.3
@@ -33,7 +47,7 @@ def noise(windows: int) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[MaskGuidedClassifier, tuple[Path, Path]]:
-    model = model_of(0)
+    model = model_of(0).train()
     contract = default_contract("test-1", {"seed": "0"}, {"whistle": (0.8, 0.3)}, model=model)
     return model, export(model, contract, tmp_path_factory.mktemp("model"))
 
@@ -41,11 +55,28 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[MaskGuidedClassi
 Exported = tuple[MaskGuidedClassifier, tuple[Path, Path]]
 
 
-def test_onnx_runtime_matches_torch(exported: Exported) -> None:
-    parity = check_parity(*exported, noise(2))
+def test_onnx_runtime_matches_torch_from_silence_to_full_scale_at_any_batch(exported: Exported) -> None:
+    parity = check_parity(*exported, sounds(), batches=(1, 2, 5))
     assert parity.image_error < 1e-4
     assert parity.probability_error <= 1e-4
     assert parity.mask_agreement >= 0.999
+    assert parity.chained_error < 1e-2
+
+
+def test_silence_has_a_finite_image_and_probability(exported: Exported) -> None:
+    transform, model = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in exported[1])
+    (image,) = transform.run(None, {"pcm": np.zeros((1, 393_216), np.float32)})
+    assert np.isfinite(image).all()
+    assert all(np.isfinite(output).all() for output in model.run(None, {"image": image}))
+
+
+def test_nothing_that_is_not_a_number_counts_as_parity() -> None:
+    nan = float("nan")
+    assert Parity(0.0, 0.0, 1.0, 0.0).within(1e-4)
+    assert not Parity(nan, 0.0, 1.0, 0.0).within(1e-4)
+    assert not Parity(0.0, nan, 1.0, 0.0).within(1e-4)
+    assert not Parity(0.0, 2e-4, 1.0, 0.0).within(1e-4)
+    assert not Parity(0.0, 0.0, 0.99, 0.0).within(1e-4)
 
 
 def test_parity_with_other_weights_is_refused(exported: Exported) -> None:
@@ -73,18 +104,39 @@ def test_any_batch_runs_chained(exported: Exported, batch: int) -> None:
     assert ((probability > 0) & (probability < 1)).all()
 
 
-def test_the_same_weights_give_the_same_bytes_and_the_model_keeps_its_mode(exported: Exported, tmp_path: Path) -> None:
-    contract = default_contract("test-1", {"seed": "0"}, {"whistle": (0.8, 0.3)}, model=exported[0])
-    model = exported[0].train()
-    again = export(model, contract, tmp_path)
-    assert model.training
-    for first, second in zip(exported[1], again, strict=True):
-        assert hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
+def test_a_model_in_training_is_exported_for_inference_and_goes_on_training(exported: Exported) -> None:
+    assert exported[0].training
+    assert not {node.op_type for node in onnx.load(exported[1][1]).graph.node} & {"Dropout", "BatchNormalization"}
+
+
+_EXPORT = """
+import sys, torch
+from pathlib import Path
+from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
+from seacanary_models.export import default_contract, export
+torch.manual_seed(0)
+model = MaskGuidedClassifier(ClassifierConfig(preset="tiny"))
+model.set_temperatures([1.5, 1.0, 0.8])
+contract = default_contract("test-1", {"seed": "0"}, {"whistle": (0.8, 0.3)}, model=model)
+export(model, contract, Path(sys.argv[1]))
+"""
+
+
+def test_another_process_writes_the_same_bytes(exported: Exported, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", _EXPORT, str(tmp_path)]
+    subprocess.run(command, check=True, env=environment, cwd=tmp_path)
+    for path in exported[1]:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_no_path_or_source_of_the_exporting_machine_is_left(exported: Exported) -> None:
+    places = {str(Path(module).parent) for module in (__file__, torch.__file__, onnx.__file__, os.__file__)}
+    places |= {str(Path.home()) + os.sep, str(Path.cwd()), sys.prefix, str(exported[1][0].parent)}
     for path in exported[1]:
-        assert not [word for word in (b".py", b"site-packages", b"stack_trace") if word in path.read_bytes()]
+        held = path.read_bytes()
+        assert not [word for word in (b".py", b"site-packages", b"stack_trace", b"pkg.torch") if word in held]
+        assert not [place for place in places if place.encode() in held]
 
 
 def test_only_the_batch_is_dynamic_and_no_operation_lacks_a_cuda_kernel(exported: Exported) -> None:
@@ -115,3 +167,17 @@ def test_a_model_with_other_call_types_gets_no_default_contract() -> None:
 def test_thresholds_for_an_unknown_call_type_are_refused() -> None:
     with pytest.raises(ModelRefused, match="moo"):
         default_contract("m", {}, {"moo": (0.5, 0.2)})
+
+
+def test_a_band_to_abstain_in_reaches_the_contract() -> None:
+    contract = default_contract("m", {}, {"whistle": (0.8, 0.3)}, abstain={"whistle": (0.2, 0.8)})
+    whistle, beluga_click, _ = contract.call_types
+    assert (whistle.abstain_low, whistle.abstain_high) == (0.2, 0.8)
+    assert beluga_click.abstain_low is None
+
+
+def test_a_band_that_does_not_fit_its_threshold_is_refused() -> None:
+    with pytest.raises(ModelRefused, match=r"whistle: .*enter \(0\.8\)"):
+        default_contract("m", {}, {"whistle": (0.8, 0.3)}, abstain={"whistle": (0.2, 0.9)})
+    with pytest.raises(ModelRefused, match="moo"):
+        default_contract("m", {}, abstain={"moo": (0.2, 0.9)})
