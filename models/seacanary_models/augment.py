@@ -145,7 +145,7 @@ def stitched(first: Example, second: Example, column: int) -> Example:
     before, after = first.targets, second.targets
     targets = np.maximum(before, after)
     weights = np.where(targets > 0, np.float32(1), np.minimum(first.weights, second.weights))
-    for k in np.flatnonzero(targets):
+    for k in (int(number) for number in np.flatnonzero(targets)):
         left, played = int((marks >> k & 1).sum()), _marked(first, k) * before[k] + _marked(second, k) * after[k]
         if left < max(12, 0.3 * played):
             weights[k] = 0.0
@@ -190,7 +190,7 @@ def vary_levels(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray
     elif rng.random() < 0.2:  # as after a denoiser: what is faint is gone
         cut = np.float32(rng.uniform(0.05, 0.2))
         varied = (varied - cut) * (1 / (1 - cut))
-    return np.clip(varied, 0.0, 1.0, dtype=np.float32)
+    return np.asarray(np.clip(varied, 0.0, 1.0), np.float32)
 
 
 def vary(rng: np.random.Generator, example: Example) -> Example:

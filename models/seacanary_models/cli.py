@@ -1,31 +1,31 @@
-"""The `seacanary-models` command: make windows, train, evaluate, export."""
+"""The `seacanary-models` command: make windows, train, evaluate, export; and the workshop around them."""
 
 import hashlib
 import logging
-import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from seacanary.errors import SeaCanaryError
 from seacanary.simulation import training_window
+from seacanary_models import benchmark_command
 from seacanary_models.card import model_card
-from seacanary_models.checkpoints import git_commit, load_model, run_facts
-from seacanary_models.datasets import ShardPlan, WindowRecipe, load_windows, make_shards
+from seacanary_models.checkpoints import load_model
+from seacanary_models.console import console, errors, progress_bar, refuse
+from seacanary_models.datasets import ShardPlan, make_shards
 from seacanary_models.evaluation import Calibration
-from seacanary_models.examples import Examples
 from seacanary_models.export import check_parity, default_contract, export
-from seacanary_models.recordings import Part, read_catalogue
+from seacanary_models.mgc_benchmark import SHARD_WINDOWS, SIZES, BenchmarkPart, make_part
+from seacanary_models.recordings import read_catalogue
 from seacanary_models.reporting import Evaluation, read_json, report_of, write_json
 from seacanary_models.scenes import CALL_TYPES
-from seacanary_models.training import PRESETS, Step, TrainingConfig, train
+from seacanary_models.training import Step, train
+from seacanary_models.workspace import WITH_BENCHMARK, Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,17 +35,19 @@ app = typer.Typer(
 
     The order of work: [bold]simulate[/] makes labelled windows, [bold]train[/] learns from them,
     [bold]evaluate[/] calibrates the result and says how well it hears, [bold]export[/] writes the two
-    ONNX graphs the service loads. Every step resumes where it stopped and keeps its files in --work.""",
-)
-console = Console()
-errors = Console(stderr=True)
+    ONNX graphs the service loads. Every step resumes where it stopped and keeps its files in --work.
 
-CALIBRATION_SEED, VALIDATION_SEED = 7_001, 7_002
-HELD_OUT_WINDOWS = {"smoke": 64, "cpu": 512}
+    Beside it: [bold]benchmark[/] makes the windows that networks are compared on, [bold]reproduce[/] compares
+    them.""",
+)
+app.command()(benchmark_command.benchmark)
+app.command()(benchmark_command.reproduce)
 
 Audio = Annotated[Path, typer.Option(envvar="SEACANARY_AUDIO", help="Folder of the real recordings (with files.csv).")]
 Work = Annotated[Path, typer.Option(help="Folder for windows and checkpoints.")]
-PresetName = Annotated[str, typer.Option("--preset", help="smoke: minutes, proves the path. cpu: the real one.")]
+PresetName = Annotated[
+    str, typer.Option("--preset", help="smoke: minutes, proves the path. cpu: the real one. gpu: full-size networks.")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that make windows.")]
 Artifacts = Annotated[Path, typer.Option(help="Folder of the shipped model.")]
 DEFAULT_AUDIO, DEFAULT_WORK, DEFAULT_ARTIFACTS = Path("../shared/data/audio"), Path("work"), Path("models/artifacts")
@@ -57,12 +59,7 @@ def main() -> None:
     try:
         app()
     except (SeaCanaryError, FileNotFoundError, ValueError) as exc:
-        _refuse(str(exc))
-
-
-def _refuse(message: str) -> NoReturn:
-    errors.print(f"[red]error:[/] {message}", highlight=False)
-    raise SystemExit(2)
+        refuse(str(exc))
 
 
 @app.command()
@@ -73,7 +70,7 @@ def simulate(
 
     Windows depend on seed and number alone, so an interrupted run goes on where it stopped.
     """
-    for plan in _plans(audio, work, preset).values():
+    for plan in Workspace(audio, work, preset).plans:
         _make(plan, workers)
 
 
@@ -87,21 +84,35 @@ def train_command(
     start_from: Annotated[
         Path | None, typer.Option(help="A finished run's checkpoint to go on from, with a new schedule.")
     ] = None,
+    logs: Annotated[Path | None, typer.Option(help="Folder for TensorBoard's logs; none: nowhere.")] = None,
 ) -> None:
-    """Train M on the windows, making those that are missing. Resumes from its checkpoint."""
-    plan = _plans(audio, work, preset)["train"]
-    _make(plan, workers)
-    config = _preset(preset)[1]
-    examples = Examples.of_windows(load_windows(plan))
-    with _progress() as progress:
+    """Train M on the windows, making those that are missing. Resumes from its checkpoint.
+
+    Presets cpu and gpu learn from the benchmark's part train as well.
+    """
+    space = Workspace(audio, work, preset)
+    config = space.config
+    _make(space.train_plan, workers)
+    if preset in WITH_BENCHMARK:
+        _make_benchmark_windows(work, workers)
+    examples, judges = space.examples(), space.judges()
+    with progress_bar() as progress:
         task = progress.add_task("training", total=1000)
 
         def show(step: Step) -> None:
             words = f"epoch {step.epoch}: mask loss {step.mask_loss:.3f}, call loss {step.call_loss:.3f}"
             progress.update(task, completed=round(1000 * step.done_share), description=words)
 
-        train(examples, config, checkpoint=_checkpoint(work, preset), report=show, start_from=start_from)
-    console.print(f"trained on {len(examples)} windows; checkpoint {_checkpoint(work, preset)}")
+        train(
+            examples,
+            config,
+            checkpoint=space.checkpoint,
+            report=show,
+            validation=judges,
+            start_from=start_from,
+            log_folder=logs,
+        )
+    console.print(f"trained on {len(examples)} windows; checkpoint {space.checkpoint}")
 
 
 @app.command()
@@ -119,17 +130,16 @@ def evaluate(
     Thresholds come from simulated windows and the training recordings; the validation recordings are
     only reported on.
     """
-    plans = _plans(audio, work, preset)
-    for name in ("calibration", "validation"):
-        _make(plans[name], workers)
-    catalogue = read_catalogue(audio)
+    space = Workspace(audio, work, preset)
+    for plan in (space.calibration_plan, space.validation_plan):
+        _make(plan, workers)
     job = Evaluation(
-        model=load_model(_checkpoint(work, preset)),
-        model_id=_model_id(_checkpoint(work, preset)),
-        catalogue=catalogue,
-        calibration_plan=plans["calibration"],
-        validation_plan=plans["validation"],
-        provenance=_provenance(preset, catalogue.digest, plans, _checkpoint(work, preset)),
+        model=load_model(space.checkpoint),
+        model_id=space.model_id,
+        catalogue=read_catalogue(audio),
+        calibration_plan=space.calibration_plan,
+        validation_plan=space.validation_plan,
+        provenance=space.provenance(),
     )
     with console.status("evaluating") as status:
         report = report_of(job, stage=status.update)
@@ -148,7 +158,7 @@ def export_command(
     """
     report = read_json(artifacts / "evaluation.json")
     calibration = Calibration.model_validate(report["calibration"])
-    model = load_model(_checkpoint(work, preset))
+    model = load_model(Workspace(DEFAULT_AUDIO, work, preset).checkpoint)
     model.set_temperatures(calibration.temperature)
     pairs = zip(calibration.enter, calibration.leave, strict=True)
     contract = default_contract(
@@ -167,55 +177,20 @@ def _parity_windows() -> NDArray[np.float32]:
     return np.stack([training_window(0, call_types=names, part="test").samples for names in (CALL_TYPES, ())])
 
 
-def _preset(name: str) -> tuple[int, TrainingConfig]:
-    if name not in PRESETS:
-        raise ValueError(f"preset '{name}' is not known; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def _plans(audio: Path, work: Path, preset: str) -> dict[str, ShardPlan]:
-    windows, config = _preset(preset)
-    held_out = HELD_OUT_WINDOWS[preset]
-    wanted: tuple[tuple[str, Part, int, int], ...] = (
-        ("train", "train", config.seed, windows),
-        ("calibration", "train", CALIBRATION_SEED, held_out),
-        ("validation", "validation", VALIDATION_SEED, held_out),
-    )
-    return {name: ShardPlan(audio, part, WindowRecipe(seed=seed), count, work) for name, part, seed, count in wanted}
-
-
 def _make(plan: ShardPlan, workers: int) -> None:
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task(f"windows for {plan.part}, seed {plan.recipe.seed}", total=plan.shards)
         for _ in make_shards(plan, workers=workers):
             progress.advance(task)
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console)
-
-
-def _checkpoint(work: Path, preset: str) -> Path:
-    return work / f"checkpoint-{preset}.pt"
-
-
-def _model_id(checkpoint: Path) -> str:
-    return f"seacanary-mgc-{hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:8]}"
-
-
-def _provenance(preset: str, digest: str, plans: dict[str, ShardPlan], checkpoint: Path) -> dict[str, str]:
-    windows = load_windows(plans["train"])
-    counts = ", ".join(f"{name} {int((windows.targets[:, k] > 0).sum())}" for k, name in enumerate(CALL_TYPES))
-    return {
-        "trained": time.strftime("%Y-%m-%d", time.gmtime()),
-        "preset": preset,
-        **run_facts(checkpoint),
-        "recipe": plans["train"].recipe.model_dump_json(),
-        "windows": f"{len(windows)}; with {counts}; none {int((windows.targets.sum(axis=1) == 0).sum())}",
-        "recordings_sha256": digest,
-        "commit": git_commit(Path(__file__).parent),
-    }
+def _make_benchmark_windows(work: Path, workers: int) -> None:
+    parts: tuple[BenchmarkPart, ...] = ("train", "validation")
+    for part in parts:
+        with progress_bar() as progress:
+            task = progress.add_task(f"the benchmark's part {part}", total=-(-SIZES[part] // SHARD_WINDOWS))
+            for _ in make_part(part, cache=work, audio=None, workers=workers):
+                progress.advance(task)
 
 
 def _write_card(artifacts: Path, card: Path) -> None:

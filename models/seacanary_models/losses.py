@@ -1,6 +1,5 @@
 """What training minimises: pixels of the mask, presence of call types."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,12 +23,3 @@ def weighted_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Binary cross-entropy over call types [B, K], left out where the weight is 0."""
     entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return (entropy * weights).sum() / weights.sum().clamp_min(1.0)
-
-
-def joint_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Cross-entropy over the 2^K combinations [B, 2^K], for windows where every call type is known."""
-    bits = 2 ** torch.arange(targets.shape[1], device=targets.device)
-    combination = (targets.long() * bits).sum(dim=1)
-    known = (weights > 0).all(dim=1).to(logits.dtype)
-    entropy = F.cross_entropy(logits, combination, reduction="none")
-    return (entropy * known).sum() / known.sum().clamp_min(1.0)

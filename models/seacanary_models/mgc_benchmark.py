@@ -115,7 +115,7 @@ def benchmark_window(part: BenchmarkPart, index: int) -> Rendered:
         ValueError: part `real` is not simulated.
     """
     if part == "real":
-        raise ValueError("part 'real' is made from recordings; use real_window")
+        raise ValueError("part 'real' is made from recordings")
     sea = part if part in {"train", "validation"} else "test"
     number = list(SIZES).index(part)
     return training_window(

@@ -17,7 +17,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from seacanary_models.checkpoints import load_model, read_checkpoint, run_facts, write_checkpoint
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.examples import Batch, Examples, Variation, draw_batch, plain_batch
-from seacanary_models.losses import joint_entropy, segmentation_loss, weighted_bce
+from seacanary_models.heads import joint_loss
+from seacanary_models.losses import segmentation_loss, weighted_bce
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -58,9 +59,9 @@ class TrainingConfig(BaseModel):
 
 PRESETS: dict[str, tuple[int, TrainingConfig]] = {
     "smoke": (128, TrainingConfig(epochs=1, max_minutes=2)),
-    "cpu": (8192, TrainingConfig(epochs=10, max_minutes=60, stitch_share=0.08)),
+    "cpu": (5120, TrainingConfig(epochs=10, max_minutes=60, stitch_share=0.06, other_transform_share=0.2)),
     "gpu": (
-        65_536,
+        40_960,
         TrainingConfig(
             epochs=30,
             batch_size=128,
@@ -68,6 +69,7 @@ PRESETS: dict[str, tuple[int, TrainingConfig]] = {
             precision="bfloat16",
             stitch_share=0.08,
             patience=6,
+            classifier=ClassifierConfig(preset="full", encoder="resnet50", segmenter="deeplabv3_resnet50"),
         ),
     ),
 }
@@ -120,8 +122,7 @@ def train(
         raise ValueError("patience needs validation examples to judge by; give them, or leave patience out")
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = MaskGuidedClassifier(config.classifier) if start_from is None else load_model(start_from)
-    before = None if start_from is None else run_facts(start_from)
+    model, before = _begun(config, start_from)
     run = _Run(config, model, before=before, steps_per_epoch=len(examples) // config.batch_size)
     run.resume(checkpoint)
     with _writer(log_folder) as writer:
@@ -135,12 +136,22 @@ def train(
     return run.averaged()
 
 
+def _begun(config: TrainingConfig, start_from: Path | None) -> tuple[MaskGuidedClassifier, dict[str, str] | None]:
+    """A model to begin with, and the facts of the run that it comes from."""
+    if start_from is not None:
+        return load_model(start_from), run_facts(start_from)
+    model = MaskGuidedClassifier(config.classifier)
+    if config.classifier.pretrained:
+        model.load_published_weights()
+    return model, None
+
+
 def _writer(folder: Path | None) -> "SummaryWriter | nullcontext[None]":
     if folder is None:
         return nullcontext()
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]  # torch's
+    return SummaryWriter(str(folder))
 
 
 def _reporter(run: "_Run", report: Callable[[Step], None], writer: "SummaryWriter | None") -> Callable[[Step], None]:
@@ -237,13 +248,13 @@ class _Run:
         dtype = types.get(config.precision)
         images = batch.images.to(memory_format=torch.channels_last)
         with torch.autocast(config.device, dtype, enabled=dtype is not None):
-            if batch.guide is not None or getattr(config.classifier, "guide", "") == "none":
-                mask_loss, logits = images.new_zeros(()), model.classify(images, batch.guide)
-            else:
+            if config.classifier.segments:
                 output = model(images)
                 logits = output.call_logits
                 mask_loss = segmentation_loss(output.mask_logits.float(), batch.masks, config.call_pixel_weight)
-        of_calls = joint_entropy if getattr(config.classifier, "head", "") == "joint" else weighted_bce
+            else:
+                mask_loss, logits = images.new_zeros(()), model.classify(images, batch.guide)
+        of_calls = joint_loss if config.classifier.head == "joint" else weighted_bce
         return mask_loss, of_calls(logits.float(), batch.targets, batch.weights)
 
     @torch.inference_mode()

@@ -10,7 +10,7 @@ import torch
 from seacanary_models.checkpoints import git_commit, load_model, run_facts
 from seacanary_models.classifier import ClassifierConfig
 from seacanary_models.examples import Examples, Variation, draw_batch
-from seacanary_models.losses import joint_entropy, segmentation_loss, weighted_bce
+from seacanary_models.losses import segmentation_loss, weighted_bce
 from seacanary_models.training import CHECKPOINT_EVERY_STEPS, Step, TrainingConfig, learning_rate, train
 
 pytestmark = pytest.mark.torch
@@ -56,15 +56,6 @@ def test_the_rate_rises_then_falls() -> None:
     config = TrainingConfig(learning_rate=1.0, warmup_share=0.1)
     rates = [learning_rate(config, share) for share in (0.0, 0.05, 0.1, 0.55, 1.0)]
     assert rates == pytest.approx([0.02, 0.5, 1.0, 0.505, 0.01])
-
-
-def test_joint_entropy_counts_combinations_where_all_is_known() -> None:
-    logits = torch.full((2, 8), -20.0)
-    logits[0, 0b101] = 20.0
-    targets = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
-    known = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
-    assert float(joint_entropy(logits, targets, known)) == pytest.approx(0, abs=1e-4)
-    assert float(joint_entropy(logits, targets, torch.ones(2, 3))) == pytest.approx(np.log(8) / 2, rel=1e-3)
 
 
 def test_a_batch_is_what_the_model_takes() -> None:
