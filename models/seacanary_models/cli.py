@@ -92,7 +92,8 @@ def train_command(
     """
     space = Workspace(audio, work, preset)
     config = space.config
-    _make(space.train_plan, workers)
+    for plan in (space.train_plan, space.negatives_plan):
+        _make(plan, workers)
     if preset in WITH_BENCHMARK:
         _make_benchmark_windows(work, workers)
     examples, judges = space.examples(), space.judges()

@@ -59,7 +59,7 @@ class TrainingConfig(BaseModel):
 
 PRESETS: dict[str, tuple[int, TrainingConfig]] = {
     "smoke": (128, TrainingConfig(epochs=1, max_minutes=2)),
-    "cpu": (5120, TrainingConfig(epochs=10, max_minutes=60, stitch_share=0.06, other_transform_share=0.2)),
+    "cpu": (4096, TrainingConfig(epochs=10, max_minutes=60, stitch_share=0.06, other_transform_share=0.2)),
     "gpu": (
         40_960,
         TrainingConfig(

@@ -20,6 +20,10 @@ HELD_OUT_WINDOWS: Final = {"smoke": 64, "cpu": 512, "gpu": 2048}
 TRAINING_RECIPE: Final = WindowRecipe(
     seed=21, shares=(0.38, 0.27, 0.19, 0.1, 0.06), none_share=0.35, negative_share=0.5
 )
+# Hard negatives in every window, calls in one of ten: what a station hears for days.
+NEGATIVE_RECIPE: Final = WindowRecipe(seed=22, shares=(1.0, 0.0, 0.0, 0.0, 0.0), none_share=0.9, negative_share=1.0)
+NEGATIVE_SHARE: Final = 0.6  # of the number of the other windows
+QUIET_RECIPE: Final = WindowRecipe(seed=7_003, shares=(1.0, 0.0, 0.0, 0.0, 0.0), none_share=1.0, negative_share=1.0)
 # These presets learn from the benchmark's part train as well.
 WITH_BENCHMARK: Final = frozenset({"cpu", "gpu"})
 
@@ -63,6 +67,17 @@ class Workspace:
         return ShardPlan(self.audio, "train", TRAINING_RECIPE, self._preset[0], self.work)
 
     @property
+    def negatives_plan(self) -> ShardPlan:
+        """Windows full of hard negatives that are learned from too."""
+        count = round(NEGATIVE_SHARE * self._preset[0])
+        return ShardPlan(self.audio, "train", NEGATIVE_RECIPE, count, self.work)
+
+    @property
+    def quiet_plan(self) -> ShardPlan:
+        """Windows of hard negatives alone that thresholds are chosen on."""
+        return ShardPlan(self.audio, "train", QUIET_RECIPE, 2 * HELD_OUT_WINDOWS[self.preset], self.work)
+
+    @property
     def calibration_plan(self) -> ShardPlan:
         """Windows that temperatures and thresholds are chosen on: the training part's recordings, other seeds."""
         return self._held_out("train", CALIBRATION_SEED)
@@ -73,9 +88,9 @@ class Workspace:
         return self._held_out("validation", VALIDATION_SEED)
 
     @property
-    def plans(self) -> tuple[ShardPlan, ShardPlan, ShardPlan]:
+    def plans(self) -> tuple[ShardPlan, ...]:
         """All of them."""
-        return self.train_plan, self.calibration_plan, self.validation_plan
+        return self.train_plan, self.negatives_plan, self.quiet_plan, self.calibration_plan, self.validation_plan
 
     def examples(self) -> Examples:
         """Everything that is learned from.
@@ -84,6 +99,7 @@ class Workspace:
             FileNotFoundError: windows have not been made.
         """
         own = Examples.of_windows(load_windows(self.train_plan))
+        own = own.joined(Examples.of_windows(load_windows(self.negatives_plan)))
         if self.preset not in WITH_BENCHMARK:
             return own
         return own.joined(Examples.of_benchmark(load_part("train", cache=self.work)))
@@ -107,6 +123,7 @@ class Workspace:
             "preset": self.preset,
             **run_facts(self.checkpoint),
             "recipe": self.train_plan.recipe.model_dump_json(),
+            "negatives_recipe": self.negatives_plan.recipe.model_dump_json(),
             "windows": f"{len(examples)}; with {counts}; none {int((examples.targets.sum(axis=1) == 0).sum())}",
             "benchmark_windows": "part train" if self.preset in WITH_BENCHMARK else "none",
             "recordings_sha256": read_catalogue(self.audio).digest,

@@ -19,7 +19,7 @@ def noise() -> NDArray[np.float32]:
 def with_tone(frequency_hz: float) -> NDArray[np.float32]:
     time_s = np.arange(SAMPLES) / RATE_HZ
     burst = (time_s > 0.4) & (time_s < 0.6)
-    return noise() + (0.01 * burst * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
+    return noise() + (1e-4 * burst * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
 
 
 @pytest.mark.parametrize("transform", [*VARIED, SHIFTED])
