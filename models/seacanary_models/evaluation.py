@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary_models.augment import MODEL_RATE_HZ
+from seacanary_models.calibration import abstain_band, conformal_threshold
 from seacanary_models.classifier import MaskGuidedClassifier
 from seacanary_models.datasets import MIN_SAMPLE_RATE_HZ, WindowSet, WindowSource, real_windows
 from seacanary_models.metrics import (
@@ -31,6 +32,8 @@ BATCH = 32
 # training recordings hold the hardest we have: bats, seals. One window that fires is not yet a presence.
 FALSE_SHARE = 0.03
 FALSE_SHARE_REAL = 0.0
+LOWEST_ENTER, HIGHEST_ENTER = 0.5, 0.98
+ABSTAIN_ERROR = 0.05  # of the calls and of the windows without one that may lie on the wrong side of the band
 
 
 class Calibration(BaseModel):
@@ -41,6 +44,9 @@ class Calibration(BaseModel):
     temperature: tuple[float, ...] = Field(description="per call type, divides the logits")
     enter: tuple[float, ...] = Field(description="per call type, calibrated probability that opens a presence")
     leave: tuple[float, ...] = Field(description="per call type, below which it may close")
+    abstain: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="call type -> probabilities [low, high) at which the model does not know"
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,37 +111,53 @@ def real_noise(catalogue: Catalogue, part: Part, source: WindowSource) -> list[R
 def calibrate(windows: WindowSet, scores: Scores, noise_logits: NDArray[np.float32]) -> Calibration:
     """Fit temperatures and choose thresholds.
 
-    Each `enter` is the lowest of 0.50, 0.51 ... 0.98 at which no more than FALSE_SHARE of the simulated
-    windows without the call fire and no more than FALSE_SHARE_REAL of the real training recordings'
-    windows; `leave` is six tenths of it.
+    Each `enter` is the lowest hundredth from 0.50 to 0.98 that a simulated window without the call reaches with
+    a probability of at most FALSE_SHARE (split conformal prediction, see `calibration`), and that no more than
+    FALSE_SHARE_REAL of the real training recordings' windows reach; `leave` is six tenths of it. Too few windows
+    to bound that share give 0.98.
 
     Args:
         noise_logits: float32 [m, K], of real training recordings without any call.
     """
-    temperatures, enters = [], []
-    for k in range(len(CALL_TYPES)):
+    temperatures, enters, abstain = [], [], {}
+    for k, name in enumerate(CALL_TYPES):
         sure = windows.weights[:, k] > 0
         truth = windows.targets[sure, k] > 0
         logits = scores.logits[sure, k]
-        temperature = fit_temperature(logits, truth, np.ones(truth.size))
+        temperature = round(fit_temperature(logits, truth, np.ones(truth.size)), 4)
         probability = 1 / (1 + np.exp(-logits.astype(np.float64) / temperature))
         noise = 1 / (1 + np.exp(-noise_logits[:, k].astype(np.float64) / temperature))
         enters.append(_lowest_threshold(probability[~truth], noise))
         temperatures.append(temperature)
+        band = _abstain_band(probability, truth, enter=enters[-1])
+        if band is not None:
+            abstain[name] = band
     return Calibration(
-        temperature=tuple(round(t, 4) for t in temperatures),
+        temperature=tuple(temperatures),
         enter=tuple(enters),
         leave=tuple(round(0.6 * enter, 3) for enter in enters),
+        abstain=abstain,
     )
 
 
 def _lowest_threshold(negatives: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
-    for percent in range(50, 98):
-        threshold = percent / 100
-        few_simulated = (negatives >= threshold).mean() <= FALSE_SHARE
-        if few_simulated and (noise >= threshold).mean() <= FALSE_SHARE_REAL:
-            return threshold
-    return 0.98
+    if negatives.size < 1 / FALSE_SHARE - 1:
+        return HIGHEST_ENTER
+    lowest = max(LOWEST_ENTER, conformal_threshold(negatives, alpha=FALSE_SHARE))
+    for percent in range(int(np.ceil(100 * lowest)), round(100 * HIGHEST_ENTER)):
+        if (noise >= percent / 100).mean() <= FALSE_SHARE_REAL:
+            return percent / 100
+    return HIGHEST_ENTER
+
+
+def _abstain_band(
+    probability: NDArray[np.float64], truth: NDArray[np.bool_], *, enter: float
+) -> tuple[float, float] | None:
+    """The band to five places; None: the model can tell, or there are too few windows to say where it cannot."""
+    if min(truth.sum(), (~truth).sum()) < 1 / ABSTAIN_ERROR - 1:
+        return None
+    band = abstain_band(probability, truth, error=ABSTAIN_ERROR, enter=enter)
+    return None if band is None else (round(band[0], 5), round(band[1], 5))
 
 
 def evaluate_windows(windows: WindowSet, scores: Scores, calibration: Calibration) -> dict[str, object]:

@@ -3,18 +3,22 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seacanary_models.augment import MODEL_RATE_HZ, Recorder, coloured_noise
+from seacanary_models.benchmark_evaluation import BenchmarkFigures, evaluate_benchmark, examples, windows_of
 from seacanary_models.classifier import MaskGuidedClassifier
-from seacanary_models.datasets import ShardPlan, WindowSet, WindowSource, load_windows, stack
+from seacanary_models.datasets import ShardPlan, WindowSource, load_windows
+from seacanary_models.detection_range import DetectionRange, RangeRecipe, detection_range
 from seacanary_models.evaluation import (
+    FALSE_SHARE,
+    FALSE_SHARE_REAL,
     Calibration,
     RealNoise,
+    Scores,
     calibrate,
     evaluate_noise,
     evaluate_trains,
@@ -23,19 +27,25 @@ from seacanary_models.evaluation import (
     score,
     summarise_noise,
 )
-from seacanary_models.recordings import Catalogue, Part, read_mono, varied_stretch
-from seacanary_models.scenes import CALL_TYPES, WINDOW_SAMPLES, RealSounds, real_scene
-
-MIXED_SNRS_DB = (6.0, 12.0, 18.0)
-MIXED_WINDOWS = 4
-HISS_DB = -30.0  # noise under a recording, so that clicks above its band are not heard against nothing
-BEST_RECORDER = Recorder(MODEL_RATE_HZ, "none", 0.0, 1.0)
-MIXED_SEED = 20_000
+from seacanary_models.event_streams import StreamFigures, StreamRecipe, evaluate_streams
+from seacanary_models.headline import KEYS, HeadlineFiles, NotMeasured, headline, read_piece
+from seacanary_models.mgc_benchmark import BenchmarkWindows, load_part
+from seacanary_models.over_real import SNRS_DB, WINDOWS, mixed_over_real, reference_thresholds
+from seacanary_models.recordings import Catalogue, Part
+from seacanary_models.report_content import Measured
+from seacanary_models.scenes import CALL_TYPES
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an evaluation works on."""
+    """What an evaluation works on.
+
+    Attributes:
+        benchmark: folder with the benchmark's windows; None: its figures are left out.
+        streams: simulated streams for event-level figures; None: left out.
+        ranges: points of the detection range; None: left out.
+        files: what other commands measured.
+    """
 
     model: MaskGuidedClassifier
     model_id: str
@@ -43,42 +53,138 @@ class Evaluation:
     calibration_plan: ShardPlan
     validation_plan: ShardPlan
     provenance: dict[str, str]
+    benchmark: Path | None = None
+    streams: StreamRecipe | None = None
+    ranges: RangeRecipe | None = None
+    files: HeadlineFiles = field(default_factory=HeadlineFiles)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The outcome: what goes to evaluation.json, and what the HTML report is drawn from."""
+
+    report: dict[str, Any]
+    measured: Measured
 
 
 def report_of(work: Evaluation, *, stage: Callable[[str], None]) -> dict[str, Any]:
-    """Evaluate; `stage` is told what is being done."""
-    sources: dict[Part, WindowSource] = {
-        "train": WindowSource(work.catalogue, "train", work.validation_plan.recipe),
-        "validation": WindowSource(work.catalogue, "validation", work.validation_plan.recipe),
-    }
-    stage("cutting windows from the real recordings")
-    noises = [noise for part, source in sources.items() for noise in real_noise(work.catalogue, part, source)]
-    stage("scoring the real recordings")
-    noise_logits = [score(work.model, noise.images).logits for noise in noises]
-    stage("calibrating")
-    calibration = _calibration(work, noises, noise_logits)
-    stage("scoring validation windows")
-    windows = load_windows(work.validation_plan)
-    scores = score(work.model, windows.image)
-    rows = [evaluate_noise(n, logits, calibration) for n, logits in zip(noises, noise_logits, strict=True)]
+    """Content of evaluation.json; `stage` is told what is being done."""
+    return evaluate(work, stage=stage).report
+
+
+def evaluate(work: Evaluation, *, stage: Callable[[str], None]) -> Evaluated:
+    """Evaluate everything that can be; `stage` is told what is being done."""
+    calibration, on_real = _on_real_noise(work, stage=stage)
     stage("mixing calls over the real recordings")
-    return {
-        "model_id": work.model_id,
+    mixed = _over_real(work, calibration)
+    benchmark = _benchmark(work, calibration, stage=stage)
+    streams = evaluate_streams(work.model, calibration, work.streams, stage=stage) if work.streams else None
+    ranges = detection_range(work.model, calibration, work.ranges, stage=stage) if work.ranges else None
+    body = {
         "call_types": list(CALL_TYPES),
         "provenance": work.provenance,
         "calibration": calibration.model_dump(mode="json"),
-        "validation": evaluate_windows(windows, scores, calibration),
-        "logged_trains": evaluate_trains(windows, scores, calibration),
-        "mixed_snrs_db": list(MIXED_SNRS_DB),
-        "mixed_windows": MIXED_WINDOWS,
-        "mixed_over_real": _mixed(work, calibration, sources["validation"]),
-        "noise_summary": {part: summarise_noise(rows, part=part) for part in sources},
-        "noise": rows,
+        "calibration_rule": {"false_share": FALSE_SHARE, "false_share_real": FALSE_SHARE_REAL},
+        "benchmark": benchmark.figures.model_dump(mode="json") if benchmark else None,
+        "events": streams.model_dump(mode="json") if streams else None,
+        "detection_range": ranges.model_dump(mode="json") if ranges else None,
+        "false_presence": _piece(work.files.false_presence),
+        "classical": _piece(work.files.classical),
+        **_on_windows(work, calibration, stage=stage),
+        **mixed,
+        **on_real,
         "recordings": [
             {"file": r.path.name, "part": r.part, "use": r.use, "licence": r.licence, "credit": r.credit}
             for r in work.catalogue.recordings
         ],
     }
+    top = headline({"model_id": work.model_id, **body}, work.files)
+    report = {"model_id": work.model_id, **top, **body}
+    return Evaluated(report, _measured_of(report, calibration, benchmark, streams=streams, ranges=ranges))
+
+
+def _on_real_noise(work: Evaluation, *, stage: Callable[[str], None]) -> tuple[Calibration, dict[str, Any]]:
+    """Calibrate, and count false alarms on all real recordings."""
+    parts: tuple[Part, ...] = ("train", "validation")
+    stage("cutting windows from the real recordings")
+    recipe = work.validation_plan.recipe
+    noises = [n for part in parts for n in real_noise(work.catalogue, part, WindowSource(work.catalogue, part, recipe))]
+    stage("scoring the real recordings")
+    noise_logits = [score(work.model, noise.images).logits for noise in noises]
+    stage("calibrating")
+    calibration = _calibration(work, noises, noise_logits)
+    rows = [evaluate_noise(n, logits, calibration) for n, logits in zip(noises, noise_logits, strict=True)]
+    return calibration, {"noise_summary": {p: summarise_noise(rows, part=p) for p in parts}, "noise": rows}
+
+
+def _on_windows(work: Evaluation, calibration: Calibration, *, stage: Callable[[str], None]) -> dict[str, Any]:
+    stage("scoring validation windows")
+    windows = load_windows(work.validation_plan)
+    scores = score(work.model, windows.image)
+    return {
+        "validation": evaluate_windows(windows, scores, calibration),
+        "logged_trains": evaluate_trains(windows, scores, calibration),
+    }
+
+
+def _over_real(work: Evaluation, calibration: Calibration) -> dict[str, Any]:
+    references = reference_thresholds(_piece(work.files.classical))
+    recipe = work.validation_plan.recipe
+    rows = mixed_over_real(work.model, calibration, work.catalogue, recipe=recipe, references=references)
+    return {"mixed_snrs_db": list(SNRS_DB), "mixed_windows": WINDOWS, "mixed_over_real": rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Benchmark:
+    figures: BenchmarkFigures
+    test: BenchmarkWindows
+    said: Scores
+
+
+def _benchmark(work: Evaluation, calibration: Calibration, *, stage: Callable[[str], None]) -> _Benchmark | None:
+    """The benchmark's figures; None where its windows have not been made."""
+    if work.benchmark is None:
+        return None
+    try:
+        validation, test = (load_part(part, cache=work.benchmark) for part in ("validation", "test"))
+    except FileNotFoundError:
+        return None
+    stage(f"scoring the benchmark's {len(test)} test windows")
+    figures, said = evaluate_benchmark(work.model, calibration, validation=validation, test=test)
+    return _Benchmark(figures, test, said)
+
+
+def _measured_of(
+    report: dict[str, Any],
+    calibration: Calibration,
+    benchmark: _Benchmark | None,
+    *,
+    streams: StreamFigures | None,
+    ranges: DetectionRange | None,
+) -> Measured:
+    alarms = report["false_presence"] or {}
+    same_model = alarms.get("model_id") == report["model_id"]
+    kinds = {kind: row["events_per_day"] for kind, row in alarms.get("by_kind", {}).items()} if same_model else {}
+    return Measured(
+        model_id=report["model_id"],
+        data=f"{benchmark.figures.windows} simulated windows of the benchmark's test part." if benchmark else "",
+        joint=benchmark.figures.joint if benchmark else None,
+        windows=windows_of(benchmark.test, benchmark.said, calibration) if benchmark else None,
+        reliability=benchmark.figures.reliability if benchmark else {},
+        ranges=ranges,
+        streams=streams,
+        false_events_per_day=kinds,
+        examples=examples(benchmark.test, benchmark.said, calibration) if benchmark else (),
+        headline={key: report[key] for key in KEYS},
+        missing=report["missing"],
+    )
+
+
+def _piece(path: Path | None) -> dict[str, Any] | None:
+    try:
+        return read_piece(path, "")
+    except NotMeasured:
+        return None
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
@@ -118,45 +224,3 @@ def _calibration(work: Evaluation, noises: list[RealNoise], noise_logits: list[A
         if noise.part == "train" and min(noise.weights) > 0
     ]
     return calibrate(windows, score(work.model, windows.image), np.concatenate(quiet))
-
-
-def _mixed(work: Evaluation, calibration: Calibration, source: WindowSource) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    sounds = RealSounds(work.catalogue, "validation")
-    audios = work.catalogue.select(use="audio", part="validation")
-    for recording in {recording.group: recording for recording in audios}.values():
-        audio, rate_hz = read_mono(recording)
-        if audio.size < rate_hz:
-            continue
-        for k, name in enumerate(CALL_TYPES):
-            rng = np.random.default_rng((MIXED_SEED, len(rows)))
-            recall = []
-            for snr_db in MIXED_SNRS_DB:
-                windows = _mixed_windows(
-                    rng, source, sounds=sounds, call_type=name, audio=(audio, rate_hz), snr_db=snr_db
-                )
-                said = score(work.model, windows.image).probability(calibration)[:, k]
-                audible = windows.targets[:, k] > 0
-                hits = (said[audible] >= calibration.enter[k]).mean() if audible.any() else math.nan
-                recall.append(float(hits))
-            rows.append({"file": recording.path.name, "call_type": name, "recall": recall})
-    return rows
-
-
-def _mixed_windows(
-    rng: np.random.Generator,
-    source: WindowSource,
-    *,
-    sounds: RealSounds,
-    call_type: str,
-    audio: tuple[Any, int],
-    snr_db: float,
-) -> WindowSet:
-    windows = []
-    for _ in range(MIXED_WINDOWS):
-        stretch = varied_stretch(rng, *audio, to_rate_hz=MODEL_RATE_HZ, samples=WINDOW_SAMPLES)
-        hiss = coloured_noise(rng, WINDOW_SAMPLES, slope=0.3)
-        background = stretch + hiss * np.float32(np.sqrt(np.mean(stretch**2)) * 10 ** (HISS_DB / 20))
-        scene = real_scene(rng, sounds, (call_type,), background)
-        windows.append(source.label(scene, BEST_RECORDER, snr_db=snr_db))
-    return stack(windows)

@@ -93,6 +93,25 @@ def test_thresholds_stay_above_the_loudest_real_noise() -> None:
     assert all(leave < enter for enter, leave in zip(rough.enter, rough.leave, strict=True))
 
 
+def test_few_simulated_windows_fire_and_where_labels_mix_the_model_abstains() -> None:
+    labelled = windows(2000)
+    rng = np.random.default_rng(1)
+    logits = scores(labelled, heard=1.5, quiet=-1.5).logits + rng.normal(0, 1, (2000, 3)).astype(np.float32)
+    said = Scores(logits, np.zeros((0, 0, 0), np.uint8))
+    calibration = calibrate(labelled, said, np.full((5, 3), -9, np.float32))
+    quiet = labelled.targets[:, 2] == 0
+    fired = said.probability(calibration)[:, 2] >= calibration.enter[2]
+    assert 0 < fired[quiet].mean() <= 0.03
+    low, high = calibration.abstain["porpoise_click"]
+    assert 0 < low < high <= calibration.enter[2]
+    assert calibration.abstain.keys() == {"porpoise_click"}  # the others never occur: nothing to learn a band from
+
+
+def test_too_few_windows_to_bound_false_alarms_give_the_highest_threshold() -> None:
+    labelled = windows(20)
+    assert calibrate(labelled, scores(labelled), np.full((1, 3), -9, np.float32)).enter == (0.98,) * 3
+
+
 def noise(name: str, *, rate_hz: int, weights: tuple[float, float, float] = (1, 1, 1)) -> RealNoise:
     return RealNoise(name, "validation", rate_hz, 30.0, weights, np.zeros((2, 256, 256), np.uint8))
 
