@@ -59,7 +59,18 @@ class TrainingConfig(BaseModel):
 
 PRESETS: dict[str, tuple[int, TrainingConfig]] = {
     "smoke": (128, TrainingConfig(epochs=1, max_minutes=2)),
-    "cpu": (4096, TrainingConfig(epochs=10, max_minutes=60, stitch_share=0.06, other_transform_share=0.2)),
+    "cpu": (
+        4096,
+        TrainingConfig(
+            seed=4,
+            epochs=10,
+            learning_rate=1.2e-3,
+            max_minutes=40,
+            stitch_share=0.06,
+            other_transform_share=0.2,
+            threads=1,
+        ),
+    ),
     "gpu": (
         40_960,
         TrainingConfig(
