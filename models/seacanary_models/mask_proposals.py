@@ -43,6 +43,9 @@ class ProposalRule(BaseModel):
     crowded: float = Field(0.25, gt=0, description="the mean counts no higher: else a buzz would hide itself")
     edge_thresholds: tuple[float, float] = Field((0.05, 0.15), description="Canny's low and high threshold")
     edge_reach_px: int = Field(2, ge=0, description="a pixel counts if an edge is this near")
+    edge_columns: int = Field(
+        1, ge=0, description="columns left out at either end: where a window is cut, all frequencies sound"
+    )
     min_area_px: int = Field(6, gt=0, description="smaller regions are dropped")
     min_contrast: float = Field(0.08, ge=0, description="regions whose `contrast` is lower are dropped")
 
@@ -68,7 +71,9 @@ class Region:
     label: str
 
 
-def candidates(image: NDArray[np.float32], rule: ProposalRule | None = None) -> list[Region]:
+def candidates(
+    image: NDArray[np.float32], rule: ProposalRule | None = None, *, highest_hz: float | None = None
+) -> list[Region]:
     """Regions that stand out, best first.
 
     A pixel belongs to one if it exceeds its neighbourhood's mean (adaptive threshold) and a Canny edge
@@ -77,11 +82,12 @@ def candidates(image: NDArray[np.float32], rule: ProposalRule | None = None) -> 
     Args:
         image: T's image, float32 [256, 256] in [0, 1].
         rule: thresholds; the default if None.
+        highest_hz: what the recorder can hold, half its sample rate; nothing is proposed above it.
     """
     rule = rule or ProposalRule()
     edges = _edges(image, rule)
     outline = _bright(image, rule) & ndimage.binary_dilation(edges, iterations=rule.edge_reach_px)
-    labels = measure.label(_closed(outline), connectivity=2)
+    labels = measure.label(_closed(outline) & _trusted(rule, highest_hz), connectivity=2)
     found = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         mask = labels[box] == number
@@ -145,7 +151,7 @@ def score_of(stands_out: float, mask: NDArray[np.bool_], edges: NDArray[np.bool_
 def likely_label(band_hz: tuple[float, float], duration_s: float) -> str:
     """Call type that the band and the shape speak for.
 
-    Whistles last and lie under 24 kHz; clicks are short and broad. A porpoise's click holds nothing
+    Whistles last and lie between 0.4 and 24 kHz; clicks are short and broad. A porpoise's click holds nothing
     under 90 kHz, a beluga's does. What is long and narrow above 24 kHz is a machine's.
 
     Source: bands after Au (1993), The Sonar of Dolphins, and Villadsgaard et al. (2007), Echolocation
@@ -153,7 +159,7 @@ def likely_label(band_hz: tuple[float, float], duration_s: float) -> str:
     """
     low_hz, high_hz = band_hz
     if high_hz <= 24_000:
-        return "whistle" if duration_s >= 0.02 else UNKNOWN
+        return "whistle" if duration_s >= 0.02 and high_hz > 400 else UNKNOWN
     tonal = high_hz - low_hz <= 3_000 and duration_s > 0.02
     if tonal or high_hz <= 30_000:
         return UNKNOWN
@@ -198,6 +204,14 @@ def _closed(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     low = morphology.closing(mask[:border], morphology.disk(1))
     high = morphology.closing(mask[border:], np.ones((3, 1), np.bool_))
     return np.concatenate([low, high])
+
+
+def _trusted(rule: ProposalRule, highest_hz: float | None) -> NDArray[np.bool_]:
+    """Pixels where a sound can be, bool [256, 256]."""
+    trusted = np.zeros((_ROW_HZ.size - 1, TRANSFORM.columns), np.bool_)
+    rows = trusted.shape[0] if highest_hz is None else int(np.searchsorted(_ROW_HZ[1:], highest_hz, side="right"))
+    trusted[:rows, rule.edge_columns : TRANSFORM.columns - rule.edge_columns] = True
+    return trusted
 
 
 def _around(mask: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:

@@ -29,12 +29,12 @@ def coco_rle(mask: NDArray[np.bool_], *, compressed: bool) -> dict[str, Any]:
     """
     size = [int(side) for side in mask.shape]
     if compressed:
-        packed = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-        return {"size": size, "counts": packed["counts"].decode("ascii")}
+        counts = coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"]
+        return {"size": size, "counts": counts if isinstance(counts, str) else counts.decode("ascii")}
     flat = mask.ravel(order="F")
     edges = np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]])
-    counts = [int(run) for run in np.diff(edges)]
-    return {"size": size, "counts": [0, *counts] if flat[0] else counts}
+    runs = [int(run) for run in np.diff(edges)]
+    return {"size": size, "counts": [0, *runs] if flat[0] else runs}
 
 
 def mask_of_coco_rle(segmentation: object) -> NDArray[np.bool_]:

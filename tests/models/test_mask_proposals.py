@@ -85,6 +85,20 @@ def test_the_smallest_area_is_kept_to() -> None:
     assert min(region.mask.sum() for region in found) >= 60
 
 
+def test_nothing_is_proposed_above_what_the_recorder_holds() -> None:
+    image, _ = whistle_and_click(8)
+    found = candidates(image, highest_hz=100_000.0)
+    assert max(region.band_hz[1] for region in found) <= 100_000
+    assert {"whistle", "beluga_click"} <= {region.label for region in found}
+    assert max(region.band_hz[1] for region in candidates(image, highest_hz=6_000.0)) <= 6_000
+
+
+def test_the_ends_of_a_window_propose_nothing() -> None:
+    image = np.full((256, 256), 0.1, np.float32)
+    image[:, [0, 255]] = 1.0
+    assert candidates(image) == []
+
+
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_an_even_image_proposes_nothing(level: float) -> None:
     assert candidates(np.full((256, 256), level, np.float32)) == []
@@ -102,6 +116,7 @@ def test_a_dense_buzz_does_not_hide_itself() -> None:
     [
         ((4_000, 9_000), 0.4, "whistle"),
         ((4_000, 20_000), 0.004, "unknown"),
+        ((0, 375), 0.4, "unknown"),
         ((30_000, 120_000), 0.004, "beluga_click"),
         ((115_000, 145_000), 0.004, "porpoise_click"),
         ((50_000, 51_000), 0.05, "unknown"),
