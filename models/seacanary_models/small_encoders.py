@@ -4,11 +4,11 @@ Each turns an image [B, 1, 256, 256] into features [B, 64, 16, 16] and keeps wha
 for, not its size. They are named small_* so that nobody takes them for the published networks.
 
     encoder          parameters   multiply-adds per image
-    small_resnet          136 k      57 M
-    small_convnext        137 k      54 M
-    small_vit             134 k      55 M
-    small_deit            135 k      55 M
-    small_ast             155 k      60 M
+    small_resnet          119 k                      57 M
+    small_convnext        169 k                      51 M
+    small_vit             134 k                      55 M
+    small_deit            134 k                      55 M
+    small_ast             154 k                      60 M
 """
 
 # mypy: untyped-calls-exclude=torchvision

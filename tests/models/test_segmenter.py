@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from seacanary_models.segmenter import GlobalGate, Segmenter
+from seacanary_models.deeplab import DeepLab
+from seacanary_models.segmenter import GlobalGate, Segmenter, build_segmenter
 
 pytestmark = pytest.mark.torch
 
@@ -34,3 +35,9 @@ def test_it_learns_lines_one_pixel_wide() -> None:
     found = segmenter(image).argmax(1)
     overlap = (found & truth).sum() / (found | truth).sum()
     assert overlap > 0.8
+
+
+def test_each_kind_is_built() -> None:
+    assert isinstance(build_segmenter("compact", widths=(8, 8, 8)), Segmenter)
+    assert isinstance(build_segmenter("deeplabv3_mobilenet_v3", widths=(8, 8, 8)), DeepLab)
+    assert build_segmenter("given", widths=(8, 8, 8)) is None
