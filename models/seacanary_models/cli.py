@@ -13,7 +13,7 @@ from rich.table import Table
 
 from seacanary.errors import SeaCanaryError
 from seacanary.simulation import training_window
-from seacanary_models import benchmark_command
+from seacanary_models import annotations_command, benchmark_command, classical_command
 from seacanary_models.card import model_card
 from seacanary_models.checkpoints import load_model
 from seacanary_models.console import console, errors, progress_bar, refuse
@@ -38,10 +38,13 @@ app = typer.Typer(
     ONNX graphs the service loads. Every step resumes where it stopped and keeps its files in --work.
 
     Beside it: [bold]benchmark[/] makes the windows that networks are compared on, [bold]reproduce[/] compares
-    them.""",
+    them, [bold]classical[/] sets detectors without a network beside ours; [bold]annotations[/] brings other
+    people's labels in.""",
 )
 app.command()(benchmark_command.benchmark)
 app.command()(benchmark_command.reproduce)
+app.command("classical")(classical_command.classical)
+app.add_typer(annotations_command.app, name="annotations")
 
 Audio = Annotated[Path, typer.Option(envvar="SEACANARY_AUDIO", help="Folder of the real recordings (with files.csv).")]
 Work = Annotated[Path, typer.Option(help="Folder for windows and checkpoints.")]

@@ -3,6 +3,7 @@
 from typing import Final, NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 console: Final = Console()
@@ -11,7 +12,7 @@ errors: Final = Console(stderr=True)
 
 def refuse(message: str) -> NoReturn:
     """Say in one line what is wrong with the input, and end with exit code 2."""
-    errors.print(f"[red]error:[/] {message}", highlight=False)
+    errors.print(f"[red]error:[/] {escape(message)}", highlight=False)
     raise SystemExit(2)
 
 

@@ -1,12 +1,13 @@
 """Where the workshop keeps a model's windows and checkpoints, and what it says of how the model came about."""
 
+import json
 import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from seacanary_models.checkpoints import git_commit, run_facts
+from seacanary_models.checkpoints import git_commit, load_model, run_facts
 from seacanary_models.datasets import ShardPlan, WindowRecipe, load_windows
 from seacanary_models.examples import Examples
 from seacanary_models.mgc_benchmark import load_part
@@ -126,6 +127,7 @@ class Workspace:
             "negatives_recipe": self.negatives_plan.recipe.model_dump_json(),
             "windows": f"{len(examples)}; with {counts}; none {int((examples.targets.sum(axis=1) == 0).sum())}",
             "benchmark_windows": "part train" if self.preset in WITH_BENCHMARK else "none",
+            "published_weights": json.dumps(load_model(self.checkpoint).published_weights),
             "recordings_sha256": read_catalogue(self.audio).digest,
             "commit": git_commit(Path(__file__).parent),
         }
