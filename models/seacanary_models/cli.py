@@ -13,7 +13,7 @@ from rich.table import Table
 
 from seacanary.errors import SeaCanaryError
 from seacanary.simulation import training_window
-from seacanary_models import annotations_command, benchmark_command, classical_command
+from seacanary_models import annotations_command, benchmark_command, classical_command, masks_command
 from seacanary_models.card import model_card
 from seacanary_models.checkpoints import load_model
 from seacanary_models.console import console, errors, progress_bar, refuse
@@ -39,12 +39,14 @@ app = typer.Typer(
 
     Beside it: [bold]benchmark[/] makes the windows that networks are compared on, [bold]reproduce[/] compares
     them, [bold]classical[/] sets detectors without a network beside ours; [bold]annotations[/] brings other
-    people's labels in.""",
+    people's labels in,
+    [bold]masks[/] proposes, exchanges and keeps hand-drawn masks.""",
 )
 app.command()(benchmark_command.benchmark)
 app.command()(benchmark_command.reproduce)
 app.command("classical")(classical_command.classical)
 app.add_typer(annotations_command.app, name="annotations")
+app.add_typer(masks_command.app, name="masks")
 
 Audio = Annotated[Path, typer.Option(envvar="SEACANARY_AUDIO", help="Folder of the real recordings (with files.csv).")]
 Work = Annotated[Path, typer.Option(help="Folder for windows and checkpoints.")]
