@@ -118,14 +118,12 @@ def range_section(report: Report) -> list[str]:
     ranges = _part(report, "detection_range")
     if ranges is None:
         return []
-    how = {"beyond": "beyond {last:.0f}", "never": "under {first:.0f}", "within": "{half:.0f}"}
+    how = {"beyond": "beyond {last:.0f}", "never": "nowhere", "within": "{half:.0f}"}
     rows = (
         (
             curve["call_type"],
             curve["noise"],
-            how[curve["half_recall"]].format(
-                first=curve["points"][0]["range_m"], last=curve["points"][-1]["range_m"], half=curve["half_recall_m"]
-            ),
+            how[curve["half_recall"]].format(last=curve["points"][-1]["range_m"], half=curve["half_recall_m"]),
             curve["points"][0]["windows"],
         )
         for curve in ranges["curves"]

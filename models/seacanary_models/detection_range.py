@@ -51,7 +51,7 @@ class RangeCurve(BaseModel):
     points: tuple[RangePoint, ...]
     half_recall_m: float | None = Field(description="farthest range with recall 0.5; None: see `half_recall`")
     half_recall: Literal["within", "beyond", "never"] = Field(
-        description="beyond: recall is still 0.5 at the farthest range; never: it is below at the nearest"
+        description="beyond: recall is still 0.5 at the farthest range; never: no range reaches it"
     )
 
 

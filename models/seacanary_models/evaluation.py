@@ -1,5 +1,6 @@
 """Calibrates M and says how well it hears: per call type, per SNR, per quality, per minute of real noise."""
 
+import math
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -174,10 +175,14 @@ def evaluate_windows(windows: WindowSet, scores: Scores, calibration: Calibratio
     return {
         "windows": len(windows),
         "call_types": by_type,
-        "mask_iou_mean_where_calls": float(np.nanmean(iou[marked])),
+        "mask_iou_mean_where_calls": float(iou[marked].mean()) if marked.any() else math.nan,
         "mask_iou_pooled": float(both / max(1, either)),
-        "mask_pixels_per_quiet_window": float((scores.masks[~marked] > 0).sum(axis=(1, 2)).mean()),
+        "mask_pixels_per_quiet_window": _mean_pixels(scores.masks[~marked]),
     }
+
+
+def _mean_pixels(masks: NDArray[np.uint8]) -> float:
+    return float((masks > 0).sum(axis=(1, 2)).mean()) if len(masks) else math.nan
 
 
 def _call_type_figures(windows: WindowSet, probability: NDArray[np.float64], enter: float, k: int) -> dict[str, object]:

@@ -25,6 +25,7 @@ MARKERS: Final = {"whistle": "o", "beluga_click": "s", "porpoise_click": "^"}
 NOISE_STYLES: Final = {"low": "-", "medium": "--", "high": ":"}
 TITLES: Final = {"whistle": "whistle", "beluga_click": "beluga click", "porpoise_click": "porpoise click"}
 _SHORT: Final = {"whistle": "W", "beluga_click": "B", "porpoise_click": "P", "none": "none"}
+_TICK_M: Final = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 _TICK_KHZ: Final = (0, 6, 12, 18, 24, 50, 75, 100, 125, 150)
 
 
@@ -107,11 +108,12 @@ def recall_against_snr(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> Fig
 def f1_against_frequency(joint: JointFigures) -> Figure:
     """F1 of every combination and call type against how many windows hold it."""
     figure, axes = _canvas((6.0, 4.2))
-    for name, each in joint.combinations.items():
+    for place, (name, each) in enumerate(joint.combinations.items()):
         if each.f1 is not None:
             axes.plot(each.windows, each.f1, "D", color="#555555", markersize=5)
             short = "".join(_SHORT[part] for part in name.split("+"))
-            axes.annotate(short, (each.windows, each.f1), xytext=(5, 3), textcoords="offset points", fontsize=8)
+            aside = (5, (3, -9)[place % 2])
+            axes.annotate(short, (each.windows, each.f1), xytext=aside, textcoords="offset points", fontsize=8)
     for name, call_type in joint.call_types.items():
         if call_type.f1 is not None:
             axes.plot(
@@ -120,7 +122,7 @@ def f1_against_frequency(joint: JointFigures) -> Figure:
             )  # fmt: skip
     axes.plot([], [], "D", color="#555555", markersize=5, label="one combination")
     axes.set(ylim=(0, 1.02), xlabel="windows that hold the class", ylabel="F1")
-    axes.set_title("F1 against class frequency")
+    axes.set_title(f"F1 against class frequency, {joint.windows} simulated windows")
     axes.legend(loc="lower right")
     return figure
 
@@ -128,14 +130,14 @@ def f1_against_frequency(joint: JointFigures) -> Figure:
 def recall_against_range(measured: DetectionRange) -> Figure:
     """Recall against range, one panel per call type, one line per sea."""
     names = [name for name in CALL_TYPES if any(curve.call_type == name for curve in measured.curves)]
-    figure = Figure(figsize=(4.0 * len(names), 3.8), layout="constrained")
+    figure = Figure(figsize=(4.0 * len(names), 4.4), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
     for name, axes in zip(names, panels, strict=True):
         for curve in (curve for curve in measured.curves if curve.call_type == name):
             half = {
                 "within": f"half at {_rounded(curve.half_recall_m)} m",
                 "beyond": "half beyond the last range",
-                "never": "below half at the first range",
+                "never": "half nowhere",
             }
             axes.plot(
                 [point.range_m for point in curve.points], [point.recall for point in curve.points],
@@ -144,7 +146,11 @@ def recall_against_range(measured: DetectionRange) -> Figure:
             )  # fmt: skip
         axes.axhline(0.5, color="0.7", linewidth=0.8, zorder=0)
         axes.set(xscale="log", ylim=(-0.02, 1.02), xlabel="range, m", title=TITLES[name])
-        axes.legend(fontsize=7, loc="upper right" if name != "whistle" else "lower left")
+        reach_m = [point.range_m for curve in measured.curves if curve.call_type == name for point in curve.points]
+        ticks_m = [tick for tick in _TICK_M if min(reach_m) <= tick <= max(reach_m)]
+        axes.set_xticks(ticks_m, [f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in ticks_m])
+        axes.minorticks_off()
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     panels[0].set_ylabel("recall of one window")
     return figure
 

@@ -31,7 +31,8 @@ def _write_pictures(measured: Measured, folder: Path) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     if joint is not None:
         pictures["confusion"] = png(figures.confusion(joint))
-        pictures["f1-against-frequency"] = png(figures.f1_against_frequency(joint))
+    if measured.by_frequency is not None:
+        pictures["f1-against-frequency"] = png(figures.f1_against_frequency(measured.by_frequency))
     if windows is not None:
         drawn = figures.precision_recall(windows.probability, windows.truth, windows.enter)
         pictures["precision-recall"] = png(drawn)

@@ -63,7 +63,7 @@ class Emission:
 EMISSIONS: Final[Mapping[str, Emission]] = {
     "whistle": Emission((137.0, 158.0), 15.0, (50, 100, 200, 400, 800, 1500, 3000, 5000, 7000, 10_000)),
     "beluga_click": Emission((210.0, 220.0), 20.0, (50, 100, 200, 400, 800, 1200, 1600, 2000, 2500, 3000)),
-    "porpoise_click": Emission((178.0, 205.0), 20.0, (20, 50, 100, 150, 200, 300, 400, 500, 650, 800)),
+    "porpoise_click": Emission((178.0, 205.0), 20.0, (20, 50, 100, 200, 300, 400, 500, 650, 800, 1000, 1200)),
 }
 SEAS: Final[Mapping[NoiseName, tuple[Ambient, tuple[Ship, ...]]]] = {
     "low": (Ambient(wind_m_s=2, traffic=0.1, wander_db=0), ()),

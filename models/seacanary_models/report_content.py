@@ -38,6 +38,7 @@ class Measured:
     """What an evaluation measured; a section that is None or empty is said not to have been.
 
     Attributes:
+        by_frequency: figures on windows whose classes are unequally frequent, as `joint`'s are not.
         false_events_per_day: by kind of noise.
         headline: figures that stand at the top, None: not measured.
         missing: why a figure of `headline` is None.
@@ -46,6 +47,7 @@ class Measured:
     model_id: str
     data: str  # which windows, in words
     joint: JointFigures | None = None
+    by_frequency: JointFigures | None = None
     windows: Windows | None = None
     reliability: Mapping[str, Sequence[ReliabilityBin]] = field(default_factory=dict)
     ranges: DetectionRange | None = None
@@ -64,6 +66,7 @@ def report_json(measured: Measured) -> dict[str, object]:
         "headline": dict(measured.headline),
         "missing": dict(measured.missing),
         "joint": None if measured.joint is None else measured.joint.model_dump(mode="json"),
+        "by_frequency": None if measured.by_frequency is None else measured.by_frequency.model_dump(mode="json"),
         "recall_by_snr_db": snr_rows(measured.windows),
         "reliability": {name: [b.model_dump(mode="json") for b in c] for name, c in measured.reliability.items()},
         "detection_range": None if measured.ranges is None else measured.ranges.model_dump(mode="json"),

@@ -117,7 +117,7 @@ def _reliability_table(measured: Measured) -> str:
 def _range_table(measured: Measured) -> str:
     if measured.ranges is None:
         return ""
-    how = {"beyond": "beyond the last range", "never": "below half at the first range"}
+    how = {"beyond": "beyond the last range", "never": "nowhere"}
     rows = (
         (
             curve.call_type,

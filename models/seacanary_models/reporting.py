@@ -29,6 +29,7 @@ from seacanary_models.evaluation import (
 )
 from seacanary_models.event_streams import StreamFigures, StreamRecipe, evaluate_streams
 from seacanary_models.headline import KEYS, HeadlineFiles, NotMeasured, headline, read_piece
+from seacanary_models.joint_metrics import JointFigures, joint_figures
 from seacanary_models.mgc_benchmark import BenchmarkWindows, load_part
 from seacanary_models.over_real import SNRS_DB, WINDOWS, mixed_over_real, reference_thresholds
 from seacanary_models.recordings import Catalogue, Part
@@ -121,8 +122,11 @@ def _on_windows(work: Evaluation, calibration: Calibration, *, stage: Callable[[
     stage("scoring validation windows")
     windows = load_windows(work.validation_plan)
     scores = score(work.model, windows.image)
+    sure = (windows.weights > 0).all(axis=1)
+    probability, truth = scores.probability(calibration)[sure], windows.targets[sure] > 0
     return {
         "validation": evaluate_windows(windows, scores, calibration),
+        "validation_joint": joint_figures(probability, truth, np.array(calibration.enter)).model_dump(mode="json"),
         "logged_trains": evaluate_trains(windows, scores, calibration),
     }
 
@@ -169,6 +173,7 @@ def _measured_of(
         model_id=report["model_id"],
         data=f"{benchmark.figures.windows} simulated windows of the benchmark's test part." if benchmark else "",
         joint=benchmark.figures.joint if benchmark else None,
+        by_frequency=JointFigures.model_validate(report["validation_joint"]),
         windows=windows_of(benchmark.test, benchmark.said, calibration) if benchmark else None,
         reliability=benchmark.figures.reliability if benchmark else {},
         ranges=ranges,

@@ -78,9 +78,9 @@ def test_detectors_stand_side_by_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("half", "how", "told"), [(412.0, "within", "412"), (math.nan, "beyond", "beyond 800"), (None, "never", "under 20")]
+    ("half", "how", "told"), [(412.0, "within", "412"), (math.nan, "beyond", "beyond 800"), (None, "never", "nowhere")]
 )
-def test_ranges_beyond_and_below_the_points_are_told_as_such(half: float | None, how: str, told: str) -> None:
+def test_ranges_beyond_the_points_or_nowhere_are_told_as_such(half: float | None, how: str, told: str) -> None:
     points = [{"range_m": 20.0, "windows": 30}, {"range_m": 800.0, "windows": 30}]
     curve = {"call_type": "porpoise_click", "noise": "low", "points": points, "half_recall_m": half, "half_recall": how}
     card = text(range_section({"detection_range": {"what": "simulated calls", "curves": [curve]}}))

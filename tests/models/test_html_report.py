@@ -37,10 +37,12 @@ def measured() -> Measured:
     figures = {"whistle": event_figures([np.array([[0.0, 1.0]])], [np.array([[0.0, 1.1]])], EventRule())}
     marks = np.zeros((256, 256), bool)
     marks[40:50, 100:180] = True
+    joint = joint_figures(probability, truth, np.full(3, 0.5))
     return Measured(
         model_id="seacanary-<test>",
         data="240 windows.",
-        joint=joint_figures(probability, truth, np.full(3, 0.5)),
+        joint=joint,
+        by_frequency=joint,
         windows=Windows(probability, truth, np.where(truth, rng.uniform(3, 25, truth.shape), np.nan), (0.5,) * 3),
         reliability={
             name: reliability_curve(probability[:, k], truth[:, k], equal_width(5)) for k, name in enumerate(CALL_TYPES)
@@ -88,7 +90,7 @@ def test_the_page_says_what_is_simulated_and_what_is_missing(folder: Path) -> No
     assert "seacanary-&lt;test&gt;" in page
     assert "not looked at" in page
     assert re.search(r"<td>whistle</td><td>low</td><td>400</td>", page)
-    assert "below half at the first range" in page
+    assert "<td>high</td><td>nowhere</td>" in page
 
 
 def test_every_figure_is_a_png_of_its_own(folder: Path) -> None:

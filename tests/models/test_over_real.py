@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from seacanary_models import over_real
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.datasets import WindowRecipe
 from seacanary_models.evaluation import Calibration
@@ -57,7 +58,10 @@ def test_thresholds_are_those_of_the_comparison() -> None:
     assert reference_thresholds(None) == {}
 
 
-def test_a_model_that_always_fires_has_all_recall_and_all_false_alarms(tmp_path) -> None:
+def test_a_model_that_always_fires_has_all_recall_and_all_false_alarms(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_real, "WINDOWS", 1)
     always = Calibration(temperature=(1.0,) * 3, enter=(0.0,) * 3, leave=(0.0,) * 3)
     rows = mixed_over_real(
         MaskGuidedClassifier(ClassifierConfig()).eval(),
