@@ -93,11 +93,13 @@ def _calibration(report: Report) -> str:
     calibration = report["calibration"]
     names = report["call_types"]
     rows = zip(names, calibration["temperature"], calibration["enter"], calibration["leave"], strict=True)
-    rule = report.get("calibration_rule", {"false_share": math.nan, "false_share_real": math.nan})
+    rule = {"false_share": math.nan, "false_share_real": math.nan, "false_share_negatives": math.nan}
+    rule |= report.get("calibration_rule", {})
     text = (
         "Temperatures are fitted on simulated windows apart from those below. `enter` is the lowest threshold from "
         f"0.5 at which at most {_share(rule['false_share'])} of those without the call fire (a third of them hold a "
-        f"sound made to be mistaken for it) and at most {_share(rule['false_share_real'])} of the windows of the real "
+        f"sound made to be mistaken for it), at most {_share(rule['false_share_negatives'])} of simulated windows that "
+        f"are full of such sounds, and at most {_share(rule['false_share_real'])} of the windows of the real "
         "*training* recordings; the validation recordings were never used to choose it.\n\n"
     )
     bands = "; ".join(
@@ -177,7 +179,8 @@ def _noise_summary(report: Report) -> str:
         )
     return (
         "Windows over `enter`, summed over the call types a recording's rate can carry; "
-        "recordings that are no sure negative (orca, dolphin) are listed but not summed.\n\n" + "\n".join(lines)
+        "recordings that are no sure negative (orca, dolphin), or whose rate carries no call type, are listed but not summed.\n\n"
+        + "\n".join(lines)
     )
 
 
@@ -204,7 +207,7 @@ def _noise_table(rows: list[dict[str, Any]]) -> str:
                 _by_name(row["false_positive_windows"]),
                 number(60 * sum(row["false_positive_windows"].values()) / row["duration_s"]),
                 _by_name(row["highest_probability"]),
-                "yes" if row["sure_negative"] else "no",
+                "yes" if row["sure_negative"] and row["false_positive_windows"] else "no",
             )
             for row in rows
         ),

@@ -33,6 +33,9 @@ BATCH = 32
 # training recordings hold the hardest we have: bats, seals. One window that fires is not yet a presence.
 FALSE_SHARE = 0.03
 FALSE_SHARE_REAL = 0.0
+# Windows with a hard negative in every one, as dense as no sea has them: what opens a presence there is told
+# to people at night.
+FALSE_SHARE_NEGATIVES = 0.01
 LOWEST_ENTER, HIGHEST_ENTER = 0.5, 0.98
 ABSTAIN_ERROR = 0.05  # of the calls and of the windows without one that may lie on the wrong side of the band
 
@@ -109,16 +112,24 @@ def real_noise(catalogue: Catalogue, part: Part, source: WindowSource) -> list[R
     return noises
 
 
-def calibrate(windows: WindowSet, scores: Scores, noise_logits: NDArray[np.float32]) -> Calibration:
+def calibrate(
+    windows: WindowSet,
+    scores: Scores,
+    noise_logits: NDArray[np.float32],
+    negative_logits: NDArray[np.float32],
+) -> Calibration:
     """Fit temperatures and choose thresholds.
 
     Each `enter` is the lowest hundredth from 0.50 to 0.98 that a simulated window without the call reaches with
-    a probability of at most FALSE_SHARE (split conformal prediction, see `calibration`), and that no more than
-    FALSE_SHARE_REAL of the real training recordings' windows reach; `leave` is six tenths of it. Too few windows
-    to bound that share give 0.98.
+    a probability of at most FALSE_SHARE, and one full of hard negatives of at most FALSE_SHARE_NEGATIVES (split
+    conformal prediction, see `calibration`), and that no more than FALSE_SHARE_REAL of the real training
+    recordings' windows reach; `leave` is six tenths of it. Too few windows to bound those shares give 0.98.
 
     Args:
+        windows: labelled windows.
+        scores: what the model says of them.
         noise_logits: float32 [m, K], of real training recordings without any call.
+        negative_logits: float32 [q, K], of simulated windows of hard negatives without any call.
     """
     temperatures, enters, abstain = [], [], {}
     for k, name in enumerate(CALL_TYPES):
@@ -128,7 +139,8 @@ def calibrate(windows: WindowSet, scores: Scores, noise_logits: NDArray[np.float
         temperature = round(fit_temperature(logits, truth, np.ones(truth.size)), 4)
         probability = 1 / (1 + np.exp(-logits.astype(np.float64) / temperature))
         noise = 1 / (1 + np.exp(-noise_logits[:, k].astype(np.float64) / temperature))
-        enters.append(_lowest_threshold(probability[~truth], noise))
+        negatives = 1 / (1 + np.exp(-negative_logits[:, k].astype(np.float64) / temperature))
+        enters.append(_lowest_threshold(probability[~truth], noise, negatives))
         temperatures.append(temperature)
         band = _abstain_band(probability, truth, enter=enters[-1])
         if band is not None:
@@ -141,10 +153,11 @@ def calibrate(windows: WindowSet, scores: Scores, noise_logits: NDArray[np.float
     )
 
 
-def _lowest_threshold(negatives: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
-    if negatives.size < 1 / FALSE_SHARE - 1:
+def _lowest_threshold(quiet: NDArray[np.float64], noise: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
+    if quiet.size < 1 / FALSE_SHARE - 1 or negatives.size < 1 / FALSE_SHARE_NEGATIVES - 1:
         return HIGHEST_ENTER
-    lowest = max(LOWEST_ENTER, conformal_threshold(negatives, alpha=FALSE_SHARE))
+    bounds = conformal_threshold(quiet, alpha=FALSE_SHARE), conformal_threshold(negatives, alpha=FALSE_SHARE_NEGATIVES)
+    lowest = max(LOWEST_ENTER, *bounds)
     for percent in range(int(np.ceil(100 * lowest)), round(100 * HIGHEST_ENTER)):
         if (noise >= percent / 100).mean() <= FALSE_SHARE_REAL:
             return percent / 100
@@ -277,8 +290,8 @@ def evaluate_noise(noise: RealNoise, logits: NDArray[np.float32], calibration: C
 
 
 def summarise_noise(rows: list[NoiseRow], *, part: str) -> dict[str, float]:
-    """False alarms of all sure negatives of a part together."""
-    chosen = [row for row in rows if row["part"] == part and row["sure_negative"]]
+    """False alarms of all sure negatives of a part together, those apart whose rate carries no call type."""
+    chosen = [row for row in rows if row["part"] == part and row["sure_negative"] and row["false_positive_windows"]]
     fired = sum(sum(row["false_positive_windows"].values()) for row in chosen)
     minutes = sum(row["duration_s"] for row in chosen) / 60
     return {

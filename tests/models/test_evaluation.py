@@ -81,13 +81,16 @@ def test_trains_are_counted_by_quality() -> None:
     assert evaluate_trains(labelled, scores(labelled, heard=-1), HALF)[0]["recall"] == 0
 
 
+SILENT = np.full((200, 3), -9, np.float32)
+
+
 def test_thresholds_stay_above_the_loudest_real_noise() -> None:
     labelled = windows(200)
     rng = np.random.default_rng(0)
     logits = scores(labelled, heard=3, quiet=-3).logits + rng.normal(0, 2, (200, 3)).astype(np.float32)
     said = Scores(logits, scores(labelled).masks)
-    calm = calibrate(labelled, said, np.full((5, 3), -6, np.float32))
-    rough = calibrate(labelled, said, np.array([[-6, -6, 1.5]], np.float32))
+    calm = calibrate(labelled, said, np.full((5, 3), -6, np.float32), SILENT)
+    rough = calibrate(labelled, said, np.array([[-6, -6, 1.5]], np.float32), SILENT)
     noise_probability = 1 / (1 + np.exp(-1.5 / rough.temperature[2]))
     assert calm.enter[2] < noise_probability < rough.enter[2]
     assert all(leave < enter for enter, leave in zip(rough.enter, rough.leave, strict=True))
@@ -98,7 +101,7 @@ def test_few_simulated_windows_fire_and_where_labels_mix_the_model_abstains() ->
     rng = np.random.default_rng(1)
     logits = scores(labelled, heard=1.5, quiet=-1.5).logits + rng.normal(0, 1, (2000, 3)).astype(np.float32)
     said = Scores(logits, np.zeros((0, 0, 0), np.uint8))
-    calibration = calibrate(labelled, said, np.full((5, 3), -9, np.float32))
+    calibration = calibrate(labelled, said, np.full((5, 3), -9, np.float32), SILENT)
     quiet = labelled.targets[:, 2] == 0
     fired = said.probability(calibration)[:, 2] >= calibration.enter[2]
     assert 0 < fired[quiet].mean() <= 0.03
@@ -109,7 +112,18 @@ def test_few_simulated_windows_fire_and_where_labels_mix_the_model_abstains() ->
 
 def test_too_few_windows_to_bound_false_alarms_give_the_highest_threshold() -> None:
     labelled = windows(20)
-    assert calibrate(labelled, scores(labelled), np.full((1, 3), -9, np.float32)).enter == (0.98,) * 3
+    assert calibrate(labelled, scores(labelled), np.full((1, 3), -9, np.float32), SILENT).enter == (0.98,) * 3
+
+
+def test_one_hard_negative_in_a_hundred_may_fire_and_no_more() -> None:
+    labelled = windows(200)
+    said = scores(labelled, heard=3, quiet=-3)
+    loud = np.repeat(np.linspace(-4, 4, 400, dtype=np.float32)[:, None], 3, axis=1)
+    calm, wary = (calibrate(labelled, said, SILENT[:1], negatives) for negatives in (SILENT, loud))
+    assert wary.enter[2] > calm.enter[2]
+    fired = 1 / (1 + np.exp(-loud[:, 2] / wary.temperature[2])) >= wary.enter[2]
+    assert fired.mean() <= 0.01
+    assert calibrate(labelled, said, SILENT[:1], loud[:50]).enter == (0.98,) * 3
 
 
 def noise(name: str, *, rate_hz: int, weights: tuple[float, float, float] = (1, 1, 1)) -> RealNoise:
@@ -123,11 +137,12 @@ def test_false_alarms_count_only_what_the_rate_can_carry() -> None:
     assert row["unobserved"] == ["beluga_click", "porpoise_click"]
 
 
-def test_recordings_that_are_no_sure_negative_are_not_summed() -> None:
+def test_recordings_that_are_no_sure_negative_or_carry_no_call_type_are_not_summed() -> None:
     logits = np.full((2, 3), 3, np.float32)
     rows = [
         evaluate_noise(noise("ice", rate_hz=48_000), logits, HALF),
         evaluate_noise(noise("orca", rate_hz=48_000, weights=(0, 0, 1)), logits, HALF),
+        evaluate_noise(noise("humpback", rate_hz=10_000), logits, HALF),
     ]
     total = summarise_noise(rows, part="validation")
     assert (total["minutes"], total["false_positives"], total["false_positives_per_minute"]) == (0.5, 2, 4.0)
