@@ -57,6 +57,15 @@ bench: $(VENV)/.ready-dev ## measure, print a table, write benchmarks/results.js
 soak: $(VENV)/.ready-dev ## 8 simulated hydrophones at 384 kHz in real time (MINUTES=30)
 	$(VENV)/bin/python -m benchmarks.soak --minutes $(MINUTES)
 
+.PHONY: false-presence
+false-presence: $(VENV)/.ready-dev ## 24 h of simulated noise without animals through the shipped model (80 core-minutes, resumes)
+	$(VENV)/bin/python -m benchmarks.false_presence --workers 2
+
+.PHONY: reproduce
+reproduce: $(MODELS_VENV)/.ready ## the table of networks, masks and fusions, preset cpu (some hours, resumes)
+	$(MODELS_VENV)/bin/seacanary-models benchmark
+	$(MODELS_VENV)/bin/seacanary-models reproduce --preset cpu
+
 .PHONY: docs
 docs: $(VENV)/.ready-dev ## regenerate docs/*.schema.json from the code
 	$(VENV)/bin/seacanary schema --out docs

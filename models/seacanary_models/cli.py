@@ -1,30 +1,32 @@
 """The `seacanary-models` command: make windows, train, evaluate, export; and the workshop around them."""
 
-import hashlib
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.logging import RichHandler
 from rich.table import Table
 
 from seacanary.errors import SeaCanaryError
-from seacanary.simulation import training_window
 from seacanary_models import annotations_command, benchmark_command, classical_command, masks_command
 from seacanary_models.card import model_card
 from seacanary_models.checkpoints import load_model
 from seacanary_models.console import console, errors, progress_bar, refuse
-from seacanary_models.datasets import ShardPlan, make_shards
+from seacanary_models.datasets import ShardPlan, load_windows, make_shards
+from seacanary_models.detection_range import RangeRecipe
 from seacanary_models.evaluation import Calibration
-from seacanary_models.export import check_parity, default_contract, export
+from seacanary_models.event_streams import StreamRecipe
+from seacanary_models.export import default_contract
+from seacanary_models.export_command import REPORT_FILE, ExportJob, checksums, export_all, wanted_variants
+from seacanary_models.headline import HeadlineFiles
+from seacanary_models.html_report import write_report
 from seacanary_models.mgc_benchmark import SHARD_WINDOWS, SIZES, BenchmarkPart, make_part
 from seacanary_models.recordings import read_catalogue
-from seacanary_models.reporting import Evaluation, read_json, report_of, write_json
-from seacanary_models.scenes import CALL_TYPES
+from seacanary_models.reporting import Evaluation, read_json, write_json
+from seacanary_models.reporting import evaluate as evaluate_model
 from seacanary_models.training import Step, train
+from seacanary_models.variant_report import VariantReport, variants_section
 from seacanary_models.workspace import WITH_BENCHMARK, Workspace
 
 app = typer.Typer(
@@ -130,57 +132,96 @@ def evaluate(
     workers: Workers = 2,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     card: Annotated[Path, typer.Option(help="Where else the model card goes.")] = Path("docs/model-card.md"),
+    html: Annotated[
+        Path | None, typer.Option(help="Folder for one self-contained HTML report and its figures as PNG.")
+    ] = None,
+    cells: Annotated[Path, typer.Option(help="Cells of `reproduce`.")] = Path("benchmarks/mgc/cells-cpu"),
+    false_presence: Annotated[
+        Path, typer.Option(help="Summary of the day without animals (make false-presence).")
+    ] = Path("benchmarks/false_presence/summary.json"),
+    classical: Annotated[Path, typer.Option(help="What `classical` measured.")] = Path("benchmarks/mgc/classical.json"),
+    range_windows: Annotated[
+        int, typer.Option(min=0, help="Windows per point of the detection range; 0: not measured.")
+    ] = 12,
 ) -> None:
     """Calibrate the trained model and write evaluation.json and the model card.
 
     Thresholds come from simulated windows and the training recordings; the validation recordings are
-    only reported on.
+    only reported on. What other commands measured is taken from their files, if they are there and are
+    this model's.
     """
     space = Workspace(audio, work, preset)
-    for plan in (space.calibration_plan, space.validation_plan):
+    for plan in (space.calibration_plan, space.quiet_plan, space.validation_plan):
         _make(plan, workers)
     job = Evaluation(
         model=load_model(space.checkpoint),
         model_id=space.model_id,
         catalogue=read_catalogue(audio),
         calibration_plan=space.calibration_plan,
+        quiet_plan=space.quiet_plan,
         validation_plan=space.validation_plan,
         provenance=space.provenance(),
+        benchmark=work if preset in WITH_BENCHMARK else None,
+        streams=StreamRecipe() if preset in WITH_BENCHMARK else None,
+        ranges=RangeRecipe(windows=range_windows) if range_windows else None,
+        files=HeadlineFiles(cells=cells, false_presence=false_presence, classical=classical),
     )
     with console.status("evaluating") as status:
-        report = report_of(job, stage=status.update)
-    write_json(report, artifacts / "evaluation.json")
+        done = evaluate_model(job, stage=status.update)
+    write_json(done.report, artifacts / "evaluation.json")
+    if html is not None:
+        console.print(f"report: {write_report(done.measured, html)}")
     _write_card(artifacts, card)
-    console.print(_summary(report))
+    console.print(_summary(done.report))
 
 
 @app.command("export")
 def export_command(
-    work: Work = DEFAULT_WORK, preset: PresetName = "cpu", artifacts: Artifacts = DEFAULT_ARTIFACTS
+    *,
+    audio: Audio = DEFAULT_AUDIO,
+    work: Work = DEFAULT_WORK,
+    preset: PresetName = "cpu",
+    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    card: Annotated[Path, typer.Option(help="Where else the model card goes.")] = Path("docs/model-card.md"),
+    variant: Annotated[str, typer.Option(help="fp32 (always written), int8, fp16, or all.")] = "all",
 ) -> None:
     """Write transform.onnx and model.onnx with their contract, check them against torch, and sum them up.
 
-    Needs the calibration of `evaluate` in the artifacts folder.
+    Needs the calibration of `evaluate` in the artifacts folder. The smaller variants go to folders of
+    their own; what each loses in accuracy is measured and goes to variants.json and the card.
     """
     report = read_json(artifacts / "evaluation.json")
     calibration = Calibration.model_validate(report["calibration"])
-    model = load_model(Workspace(DEFAULT_AUDIO, work, preset).checkpoint)
+    space = Workspace(audio, work, preset)
+    model = load_model(space.checkpoint)
     model.set_temperatures(calibration.temperature)
-    pairs = zip(calibration.enter, calibration.leave, strict=True)
+    pairs = dict(zip(report["call_types"], zip(calibration.enter, calibration.leave, strict=True), strict=True))
     contract = default_contract(
-        report["model_id"],
-        report["provenance"],
-        dict(zip(report["call_types"], pairs, strict=True)),
-        model=model,
+        report["model_id"], report["provenance"], pairs, abstain=calibration.abstain, model=model
     )
-    paths = export(model, contract, artifacts)
-    parity = check_parity(model, paths, _parity_windows())
-    console.print(f"exported {report['model_id']}: {parity}\n{_checksums(artifacts)}", highlight=False)
+    job = ExportJob(
+        model,
+        contract,
+        artifacts,
+        wanted_variants(_variant(variant)),
+        calibration=load_windows(space.calibration_plan),
+        validation=load_windows(space.validation_plan),
+        validation_is="simulated windows and calls laid over real recordings, validation part",
+    )
+    with console.status("exporting") as status:
+        parity, _ = export_all(job, stage=status.update)
+    _write_card(artifacts, card)
+    names = ("evaluation.json", REPORT_FILE, "MODEL_CARD.md")
+    (artifacts / "checksums.txt").write_text(checksums(artifacts, names), encoding="utf-8")
+    console.print(f"exported {report['model_id']}: {parity}", highlight=False)
 
 
-def _parity_windows() -> NDArray[np.float32]:
-    """Simulated windows [2, 393216]: one with every call type, one with none."""
-    return np.stack([training_window(0, call_types=names, part="test").samples for names in (CALL_TYPES, ())])
+def _variant(name: str) -> Literal["fp32", "int8", "fp16", "all"]:
+    known: tuple[Literal["fp32", "int8", "fp16", "all"], ...] = ("fp32", "int8", "fp16", "all")
+    for variant in known:
+        if variant == name:
+            return variant
+    raise ValueError(f"variant '{name}' is not known; choose one of {', '.join(known)}")
 
 
 def _make(plan: ShardPlan, workers: int) -> None:
@@ -201,17 +242,12 @@ def _make_benchmark_windows(work: Path, workers: int) -> None:
 
 def _write_card(artifacts: Path, card: Path) -> None:
     text = model_card(read_json(artifacts / "evaluation.json"))
+    variants = artifacts / REPORT_FILE
+    if variants.exists():
+        text += "\n" + variants_section(VariantReport.model_validate_json(variants.read_text(encoding="utf-8")))
     for path in (artifacts / "MODEL_CARD.md", card):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-def _checksums(artifacts: Path) -> str:
-    names = ("transform.onnx", "model.onnx", "evaluation.json", "MODEL_CARD.md")
-    lines = [f"{hashlib.sha256((artifacts / name).read_bytes()).hexdigest()}  {name}" for name in names]
-    text = "\n".join(lines) + "\n"
-    (artifacts / "checksums.txt").write_text(text, encoding="utf-8")
-    return text
 
 
 def _summary(report: dict[str, object]) -> Table:

@@ -42,7 +42,7 @@ SIZES: Final[dict[BenchmarkPart, int]] = {
     "real": 768,
 }
 SEED: Final = 40_000_000
-COMBINATIONS: Final = 2 ** len(CALL_TYPES)
+COMBINATIONS: Final[int] = 2 ** len(CALL_TYPES)
 MARGIN_DB: Final = 4.0
 REAL_SNR_DB: Final = (6.0, 30.0)
 # Kinds that only `unseen_noise` has; near misses of other species stay out of the benchmark altogether.

@@ -15,6 +15,7 @@ from seacanary_models.datasets import ShardPlan, WindowSource, load_windows
 from seacanary_models.detection_range import DetectionRange, RangeRecipe, detection_range
 from seacanary_models.evaluation import (
     FALSE_SHARE,
+    FALSE_SHARE_NEGATIVES,
     FALSE_SHARE_REAL,
     Calibration,
     RealNoise,
@@ -52,6 +53,7 @@ class Evaluation:
     model_id: str
     catalogue: Catalogue
     calibration_plan: ShardPlan
+    quiet_plan: ShardPlan
     validation_plan: ShardPlan
     provenance: dict[str, str]
     benchmark: Path | None = None
@@ -68,11 +70,6 @@ class Evaluated:
     measured: Measured
 
 
-def report_of(work: Evaluation, *, stage: Callable[[str], None]) -> dict[str, Any]:
-    """Content of evaluation.json; `stage` is told what is being done."""
-    return evaluate(work, stage=stage).report
-
-
 def evaluate(work: Evaluation, *, stage: Callable[[str], None]) -> Evaluated:
     """Evaluate everything that can be; `stage` is told what is being done."""
     calibration, on_real = _on_real_noise(work, stage=stage)
@@ -85,7 +82,11 @@ def evaluate(work: Evaluation, *, stage: Callable[[str], None]) -> Evaluated:
         "call_types": list(CALL_TYPES),
         "provenance": work.provenance,
         "calibration": calibration.model_dump(mode="json"),
-        "calibration_rule": {"false_share": FALSE_SHARE, "false_share_real": FALSE_SHARE_REAL},
+        "calibration_rule": {
+            "false_share": FALSE_SHARE,
+            "false_share_real": FALSE_SHARE_REAL,
+            "false_share_negatives": FALSE_SHARE_NEGATIVES,
+        },
         "benchmark": benchmark.figures.model_dump(mode="json") if benchmark else None,
         "events": streams.model_dump(mode="json") if streams else None,
         "detection_range": ranges.model_dump(mode="json") if ranges else None,
@@ -228,4 +229,5 @@ def _calibration(work: Evaluation, noises: list[RealNoise], noise_logits: list[A
         for noise, logits in zip(noises, noise_logits, strict=True)
         if noise.part == "train" and min(noise.weights) > 0
     ]
-    return calibrate(windows, score(work.model, windows.image), np.concatenate(quiet))
+    negatives = score(work.model, load_windows(work.quiet_plan).image).logits
+    return calibrate(windows, score(work.model, windows.image), np.concatenate(quiet), negatives)

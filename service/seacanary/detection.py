@@ -221,8 +221,10 @@ def _open_session(path: Path, providers: Sequence[Provider]) -> "ort.InferenceSe
     asked = [PROVIDER_NAMES[p] for p in providers if PROVIDER_NAMES[p] in available]
     if not asked:
         raise ProviderRefused(_no_provider(path, providers, got=sorted(available)))
+    # TF32 keeps ten bits of the mantissa: too few for T's 120 dB.
+    exact: list[dict[str, str]] = [{"use_tf32": "0"} if name == PROVIDER_NAMES["cuda"] else {} for name in asked]
     try:
-        session = ort.InferenceSession(path, options, providers=asked)
+        session = ort.InferenceSession(path, options, providers=asked, provider_options=exact)
     except Exception as exc:  # ONNX Runtime raises many unrelated types
         raise ModelRefused(f"{path}: ONNX Runtime cannot load it: {exc}") from exc
     got = session.get_providers()

@@ -60,6 +60,7 @@ def work(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Evaluation:
         model_id="m-1",
         catalogue=Catalogue((recording(tmp_path, "train"), recording(tmp_path, "validation")), "digest"),
         calibration_plan=plan,
+        quiet_plan=plan,
         validation_plan=plan,
         provenance={"commit": "abc"},
         benchmark=tmp_path / "nothing-made",
