@@ -180,8 +180,7 @@ def _noise_summary(report: Report) -> str:
     return (
         "Windows over `enter`, summed over the call types a recording's rate can carry; "
         "recordings that are no sure negative (orca, dolphin), or whose rate carries no call type, are listed but not "
-        "summed.\n\n"
-        + "\n".join(lines)
+        "summed.\n\n" + "\n".join(lines)
     )
 
 
