@@ -119,7 +119,7 @@ def test_one_hard_negative_in_a_hundred_may_fire_and_no_more() -> None:
     labelled = windows(2000)
     noisy = np.random.default_rng(2).normal(0, 1.5, (2000, 3)).astype(np.float32)
     said = Scores(scores(labelled, heard=2, quiet=-2).logits + noisy, np.zeros((0, 0, 0), np.uint8))
-    loud = np.repeat(np.linspace(-4, 2.5, 400, dtype=np.float32)[:, None], 3, axis=1)
+    loud = np.repeat(np.linspace(-4, 2.0, 400, dtype=np.float32)[:, None], 3, axis=1)
     calm, wary = (calibrate(labelled, said, SILENT[:1], negatives) for negatives in (SILENT, loud))
     assert wary.enter[2] > calm.enter[2]
     fired = 1 / (1 + np.exp(-loud[:, 2] / wary.temperature[2])) >= wary.enter[2]
