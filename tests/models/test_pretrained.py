@@ -53,7 +53,7 @@ def test_resnet_says_of_a_grey_image_what_the_published_one_says_in_three_colour
     encoder.load_published()
     image = torch.rand(1, 1, 64, 64)
     stages = nn.Sequential(*list(published.children())[:-2])
-    torch.testing.assert_close(encoder(image), stages(_colour(image)), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(encoder(image), stages(_colour(image)), atol=1e-3, rtol=1e-3)
 
 
 def test_convnext_too(monkeypatch: pytest.MonkeyPatch) -> None:

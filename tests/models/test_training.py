@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from seacanary_models import training
 from seacanary_models.checkpoints import git_commit, load_model, run_facts
 from seacanary_models.classifier import ClassifierConfig
 from seacanary_models.examples import Examples, Variation, draw_batch
 from seacanary_models.losses import segmentation_loss, weighted_bce
-from seacanary_models.training import CHECKPOINT_EVERY_STEPS, Step, TrainingConfig, learning_rate, train
+from seacanary_models.training import Step, TrainingConfig, learning_rate, train
 
 pytestmark = pytest.mark.torch
 TINY = ClassifierConfig(preset="tiny")
@@ -133,19 +134,21 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path)
         torch.testing.assert_close(resumed.state_dict()[name], weight, msg=name)
 
 
-def test_a_run_killed_within_an_epoch_goes_on_from_there(tmp_path: Path) -> None:
-    windows = windows_with_a_bar(4)
-    config = TrainingConfig(epochs=CHECKPOINT_EVERY_STEPS, batch_size=2, threads=1, classifier=TINY, stitch_share=0.2)
+def test_a_run_killed_within_an_epoch_goes_on_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY_STEPS", 3)
+    windows = windows_with_a_bar(8)
+    config = TrainingConfig(epochs=2, batch_size=2, threads=1, classifier=TINY, stitch_share=0.2)
     straight = train(windows, config, checkpoint=tmp_path / "straight.pt", report=ignore)
     seen: list[float] = []
 
     def stop_after_the_kept_step(step: Step) -> None:
         seen.append(step.done_share)
-        if len(seen) == CHECKPOINT_EVERY_STEPS + 1:
+        if len(seen) == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(windows, config, checkpoint=tmp_path / "broken.pt", report=stop_after_the_kept_step)
+    assert seen[-1] == 7 / 8  # one step past the kept sixth, in the middle of the second epoch
     resumed = train(windows, config, checkpoint=tmp_path / "broken.pt", report=ignore)
     for name, weight in straight.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], weight, msg=name)
