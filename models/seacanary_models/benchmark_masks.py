@@ -1,5 +1,6 @@
 """Masks that guide the benchmark's networks: exact ones, and those of one frozen segmenter, made once."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, mask_probability
 from seacanary_models.examples import Examples
-from seacanary_models.mgc_benchmark import BenchmarkPart, BenchmarkWindows, load_part
+from seacanary_models.mgc_benchmark import SIZES, BenchmarkPart, BenchmarkWindows, load_part
 from seacanary_models.training import TrainingConfig, train
 
 MASKS_LEARNED: Final = 200  # as published: few-shot, doubled by flipping
@@ -53,10 +54,18 @@ class MaskCache:
         generated: NDArray[np.uint8] = np.load(path)
         return generated
 
+    def make_all(self) -> None:
+        """Make every generated mask that is missing, so that workers side by side only read."""
+        for part in SIZES:
+            windows = load_part(part, cache=self.folder)
+            self.guide("generated", windows, part)
+            if part == "test":
+                self.guide("generated", windows, part, shifted=True)
+
     def _segment(self, images: NDArray[np.uint8], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         masks = segmented(self.segmenter(), images)
-        unfinished = path.with_suffix(".part.npy")
+        unfinished = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
         np.save(unfinished, masks)
         unfinished.rename(path)
 

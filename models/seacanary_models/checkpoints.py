@@ -1,6 +1,7 @@
 """Checkpoints of training runs: written whole or not at all, read back as a model or as facts."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,22 @@ from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 
 def write_checkpoint(path: Path, kept: dict[str, Any]) -> None:
     """Replace the file in one step, so that a kill leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
+    unfinished = _beside(path)
     torch.save(kept, unfinished)
     unfinished.rename(path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a text file in one step: whoever reads it sees the old one or the new one."""
+    unfinished = _beside(path)
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(path)
+
+
+def _beside(path: Path) -> Path:
+    """A name of this process's own in the same folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -47,6 +60,8 @@ def run_facts(checkpoint: Path) -> dict[str, str]:
         "config": kept["config"],
         "steps": str(kept["steps"]),
         "training_minutes": f"{kept['spent_s'] / 60:.1f}",
+        "trained": kept.get("trained", "unknown"),
+        "trained_by": kept.get("commit", "unknown"),
         "torch": str(torch.__version__),
     }
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypedDict
 
 import numpy as np
@@ -51,6 +52,11 @@ class Calibration(BaseModel):
     abstain: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="call type -> probabilities [low, high) at which the model does not know"
     )
+
+    @property
+    def digest(self) -> str:
+        """Four hex digits over everything here: the same weights read otherwise are another model."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:4]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

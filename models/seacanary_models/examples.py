@@ -1,6 +1,7 @@
 """Training examples in memory, and the batches drawn from them."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -46,7 +47,19 @@ class Examples:
 
     def first(self, count: int) -> "Examples":
         """The first `count` examples."""
-        return self.chosen(np.arange(min(count, len(self))))
+        return self if count >= len(self) else self.chosen(np.arange(count))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what is learned from: images of every 16th example, all marks' sums, all targets."""
+        total = sha256()
+        sample = slice(None, None, 16)
+        sums = self.marks.sum(axis=(1, 2), dtype=np.int64)
+        for array in (self.image[sample], sums, self.targets, self.weights):
+            total.update(np.ascontiguousarray(array).tobytes())
+        for other in (self.other_image, self.guide):
+            total.update(b"" if other is None else np.ascontiguousarray(other[sample]).tobytes())
+        return total.hexdigest()
 
     def chosen(self, indices: NDArray[np.int64]) -> "Examples":
         """Some of the examples, in the order of the indices."""

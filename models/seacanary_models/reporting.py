@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from seacanary_models.benchmark_evaluation import BenchmarkFigures, evaluate_benchmark, examples, windows_of
+from seacanary_models.checkpoints import write_whole
 from seacanary_models.classifier import MaskGuidedClassifier
 from seacanary_models.datasets import ShardPlan, WindowSource, load_windows
 from seacanary_models.detection_range import DetectionRange, RangeRecipe, detection_range
@@ -73,6 +74,7 @@ class Evaluated:
 def evaluate(work: Evaluation, *, stage: Callable[[str], None]) -> Evaluated:
     """Evaluate everything that can be; `stage` is told what is being done."""
     calibration, on_real = _on_real_noise(work, stage=stage)
+    model_id = f"{work.model_id}-{calibration.digest}"
     stage("mixing calls over the real recordings")
     mixed = _over_real(work, calibration)
     benchmark = _benchmark(work, calibration, stage=stage)
@@ -100,8 +102,8 @@ def evaluate(work: Evaluation, *, stage: Callable[[str], None]) -> Evaluated:
             for r in work.catalogue.recordings
         ],
     }
-    top = headline({"model_id": work.model_id, **body}, work.files)
-    report = {"model_id": work.model_id, **top, **body}
+    top = headline({"model_id": model_id, **body}, work.files)
+    report = {"model_id": model_id, **top, **body}
     return Evaluated(report, _measured_of(report, calibration, benchmark, streams=streams, ranges=ranges))
 
 
@@ -195,8 +197,7 @@ def _piece(path: Path | None) -> dict[str, Any] | None:
 
 def write_json(report: dict[str, Any], path: Path) -> None:
     """Write the report; what could not be measured becomes null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_finite(report), indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(_finite(report), indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from seacanary_models.benchmark_masks import MaskCache
-from seacanary_models.checkpoints import git_commit, read_checkpoint
+from seacanary_models.checkpoints import git_commit, read_checkpoint, write_whole
 from seacanary_models.classifier import MaskGuidedClassifier
 from seacanary_models.examples import Examples
 from seacanary_models.joint_metrics import choose_joint_thresholds, joint_figures
@@ -57,7 +57,9 @@ def run_cells(
     missing = missing_cells(preset, folder)[:most]
     if not missing:
         return
-    run = partial(_run_cell, preset, folder, cache)
+    if any(network.masks in {"generated", "soft"} for network, _ in missing):
+        MaskCache(cache).make_all()
+    run = partial(_run_cell, preset, folder, cache, git_commit(Path(__file__).parent))
     if workers == 1:
         yield from map(run, missing)
         return
@@ -70,7 +72,9 @@ def _part(cache_folder: Path, part: BenchmarkPart) -> BenchmarkWindows:
     return load_part(part, cache=cache_folder)
 
 
-def _run_cell(preset: ReproducePreset, folder: Path, cache_folder: Path, wanted: tuple[Network, int]) -> Cell:
+def _run_cell(
+    preset: ReproducePreset, folder: Path, cache_folder: Path, commit: str, wanted: tuple[Network, int]
+) -> Cell:
     network, seed = wanted
     config = preset.training.model_copy(update={"seed": seed, "classifier": network.classifier})
     checkpoint = cache_folder / f"reproduce-{preset.name}" / f"{network.name}-seed{seed}.pt"
@@ -89,11 +93,11 @@ def _run_cell(preset: ReproducePreset, folder: Path, cache_folder: Path, wanted:
         training_s=round(read_checkpoint(checkpoint)["spent_s"], 1),
         thresholds=tuple(float(t) for t in reading.thresholds),
         shifts={shift: bench.judged(model, reading, shift) for shift in PART_OF},
-        commit=git_commit(Path(__file__).parent),
+        commit=commit,
         torch=str(torch.__version__),
         machine=f"{platform.machine()}, {multiprocessing.cpu_count()} cores",
     )
-    cell_path(folder, network, seed).write_text(cell.model_dump_json() + "\n", encoding="utf-8")
+    write_whole(cell_path(folder, network, seed), cell.model_dump_json() + "\n")
     return cell
 
 

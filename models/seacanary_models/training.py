@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from seacanary_models.checkpoints import load_model, read_checkpoint, run_facts, write_checkpoint
+from seacanary_models.checkpoints import git_commit, load_model, read_checkpoint, run_facts, write_checkpoint
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.examples import Batch, Examples, Variation, draw_batch, plain_batch
 from seacanary_models.heads import joint_loss
@@ -126,7 +126,8 @@ def train(
         log_folder: where TensorBoard's logs go; None: nowhere.
 
     Raises:
-        ValueError: the checkpoint is another configuration's, or patience has no validation examples.
+        ValueError: the checkpoint is another configuration's or of other examples, start_from holds another
+            network, or patience has no validation examples.
         RuntimeError: the device is not there.
     """
     if config.patience is not None and validation is None:
@@ -134,7 +135,9 @@ def train(
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model, before = _begun(config, start_from)
-    run = _Run(config, model, before=before, steps_per_epoch=len(examples) // config.batch_size)
+    run = _Run(
+        config, model, before=before, steps_per_epoch=len(examples) // config.batch_size, examples=examples.digest
+    )
     run.resume(checkpoint)
     with _writer(log_folder) as writer:
         while not run.over:
@@ -150,7 +153,10 @@ def train(
 def _begun(config: TrainingConfig, start_from: Path | None) -> tuple[MaskGuidedClassifier, dict[str, str] | None]:
     """A model to begin with, and the facts of the run that it comes from."""
     if start_from is not None:
-        return load_model(start_from), run_facts(start_from)
+        begun = load_model(start_from)
+        if begun.config != config.classifier:
+            raise ValueError(f"{start_from} holds another network than the configuration asks for: {begun.config!r}")
+        return begun, run_facts(start_from)
     model = MaskGuidedClassifier(config.classifier)
     if config.classifier.pretrained:
         model.load_published_weights()
@@ -186,8 +192,10 @@ class _Run:
         *,
         before: dict[str, str] | None,
         steps_per_epoch: int,
+        examples: str,
     ) -> None:
         self._before, self._config, self._steps_per_epoch = before, config, steps_per_epoch
+        self._examples, self._commit = examples, git_commit(Path(__file__).parent)
         self._device = torch.device(config.device)
         self._model = model.to(self._device).to(memory_format=torch.channels_last)
         self._average = AveragedModel(
@@ -232,7 +240,7 @@ class _Run:
             report(self._step(batch.to(self._device), epoch))
             if self.done_share >= 1:
                 return
-            if self.steps % CHECKPOINT_EVERY_STEPS == 0:
+            if self.steps % CHECKPOINT_EVERY_STEPS == 0 and self.steps % self._steps_per_epoch:
                 self.save(checkpoint)
 
     def _step(self, batch: Batch, epoch: int) -> Step:
@@ -310,6 +318,9 @@ class _Run:
                 "losses": self._losses,
                 "best": self._best,
                 "before": self._before,
+                "examples": self._examples,
+                "commit": self._commit,
+                "trained": time.strftime("%Y-%m-%d", time.gmtime()),
                 "spent_s": self._spent_s + time.monotonic() - self._began,
             },
         )
@@ -321,6 +332,9 @@ class _Run:
         kept = read_checkpoint(path)
         if kept["config"] != self._config.model_dump_json():
             raise ValueError(f"{path} was written under another configuration; remove it or name another")
+        if kept.get("examples") != self._examples:
+            raise ValueError(f"{path} learned from other windows; remove it or name another")
+        self._before, self._commit = kept["before"], kept["commit"]
         self._model.load_state_dict(kept["model"])
         self._average.load_state_dict(kept["average"])
         self._optimizer.load_state_dict(kept["optimizer"])

@@ -1,7 +1,6 @@
 """Where the workshop keeps a model's windows and checkpoints, and what it says of how the model came about."""
 
 import json
-import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -120,7 +119,6 @@ class Workspace:
         examples = self.examples()
         counts = ", ".join(f"{name} {int((examples.targets[:, k] > 0).sum())}" for k, name in enumerate(CALL_TYPES))
         return {
-            "trained": time.strftime("%Y-%m-%d", time.gmtime()),
             "preset": self.preset,
             **run_facts(self.checkpoint),
             "recipe": self.train_plan.recipe.model_dump_json(),
@@ -129,7 +127,7 @@ class Workspace:
             "benchmark_windows": "part train" if self.preset in WITH_BENCHMARK else "none",
             "published_weights": json.dumps(load_model(self.checkpoint).published_weights),
             "recordings_sha256": read_catalogue(self.audio).digest,
-            "commit": git_commit(Path(__file__).parent),
+            "evaluated_by": git_commit(Path(__file__).parent),
         }
 
     @property

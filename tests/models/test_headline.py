@@ -46,7 +46,9 @@ def all_files(tmp_path: Path) -> HeadlineFiles:
         "test_trials": {"by_origin": {"porpoise_click": 10, "other": 20}},
     }
     return HeadlineFiles(
-        cells, written(tmp_path / "day.json", day), written(tmp_path / "classical.json", {"clicks": clicks})
+        cells,
+        written(tmp_path / "day.json", day),
+        written(tmp_path / "classical.json", {"checkpoint": "1", "clicks": clicks}),
     )
 
 
@@ -54,9 +56,9 @@ def test_every_figure_comes_from_its_file(tmp_path: Path) -> None:
     gathered = headline(REPORT, all_files(tmp_path))
     assert [gathered[key] for key in KEYS] == [0.91, 0.88, pytest.approx(0.8), 0.5, 4.0, 2.1, 3.2, 0.6, 0.02]
     assert gathered["missing"] == {}
-    assert gathered["measured_on"]["joint_accuracy_best_image_only"] == (
-        "simulated test part; best of 2: small_vit, mean of 2 seeds"
-    )
+    best = gathered["measured_on"]["joint_accuracy_best_image_only"]
+    assert best.startswith("simulated test part; best of 2: small_vit, mean of 2 seeds")
+    assert "smaller budget" in best
     assert "30 simulated click trials" in gathered["measured_on"]["porpoise_dprime"]
 
 
@@ -86,3 +88,9 @@ def test_a_file_that_is_no_json_object_is_refused(tmp_path: Path) -> None:
         read_piece(written(tmp_path / "list.json", []), "x")
     with pytest.raises(NotMeasured, match=r"no file none\.json"):
         read_piece(tmp_path / "none.json", "x")
+
+
+def test_classical_detectors_beside_other_weights_do_not_count(tmp_path: Path) -> None:
+    gathered = headline({**REPORT, "model_id": "m-2"}, all_files(tmp_path))
+    assert gathered["porpoise_dprime"] is None
+    assert "other weights, 1" in gathered["missing"]["porpoise_dprime"]

@@ -10,6 +10,7 @@ from seacanary_models import over_real, reporting
 from seacanary_models.card import model_card
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.datasets import ShardPlan, WindowRecipe, WindowSet
+from seacanary_models.evaluation import Calibration
 from seacanary_models.headline import KEYS, HeadlineFiles
 from seacanary_models.html_report import write_report
 from seacanary_models.recordings import Catalogue, Recording
@@ -49,8 +50,9 @@ def windows() -> WindowSet:
 def work(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Evaluation:
     monkeypatch.setattr(reporting, "load_windows", lambda _: windows())
     monkeypatch.setattr(over_real, "WINDOWS", 1)
+    monkeypatch.setattr(Calibration, "digest", "c")
     day = {
-        "model_id": "m-1", "hours": 24.0, "false_events": 0, "false_events_per_day": 0.0, "per_day_95": [0.0, 3.7],
+        "model_id": "m-1-c", "hours": 24.0, "false_events": 0, "false_events_per_day": 0.0, "per_day_95": [0.0, 3.7],
         "by_kind": {"rain": {"events_per_day": 0.0, "times_heard": 9, "heard_hours": 1.0}},
     }  # fmt: skip
     (tmp_path / "day.json").write_text(json.dumps(day))

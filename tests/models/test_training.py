@@ -194,5 +194,21 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
         train(windows, other, checkpoint=tmp_path / "c.pt", report=ignore)
 
 
+def test_a_checkpoint_that_learned_from_other_windows_is_refused(tmp_path: Path) -> None:
+    config = TrainingConfig(epochs=1, batch_size=8, threads=1, classifier=TINY)
+    train(windows_with_a_bar(8), config, checkpoint=tmp_path / "c.pt", report=ignore)
+    with pytest.raises(ValueError, match="other windows"):
+        train(windows_with_a_bar(16), config, checkpoint=tmp_path / "c.pt", report=ignore)
+
+
+def test_a_run_begins_only_with_weights_of_its_own_network(tmp_path: Path) -> None:
+    windows = windows_with_a_bar(8)
+    config = TrainingConfig(epochs=1, batch_size=8, threads=1, classifier=TINY)
+    train(windows, config, checkpoint=tmp_path / "c.pt", report=ignore)
+    other = config.model_copy(update={"classifier": ClassifierConfig(preset="tiny", fusion="concat")})
+    with pytest.raises(ValueError, match="another network"):
+        train(windows, other, checkpoint=tmp_path / "d.pt", report=ignore, start_from=tmp_path / "c.pt")
+
+
 def test_outside_a_repository_the_commit_is_unknown(tmp_path: Path) -> None:
     assert git_commit(tmp_path) == "unknown"
