@@ -40,7 +40,7 @@ VARIED: Final = (
     AlternativeTransform(1536, 320, 0.5, "clipped_mean"),
     AlternativeTransform(3072, 512, 0.75, "clipped_mean"),
 )
-# Never met in training: twice T's frames, a Hann window, a median floor.
+# Its frame lengths, twice T's, and its median floor are never met in training; its taper, Hann, is.
 SHIFTED: Final = AlternativeTransform(4096, 768, 1.0, "median")
 
 

@@ -96,7 +96,10 @@ def classical_section(report: Report) -> list[str]:
     return [
         "## Beside the classical detectors (simulated)",
         "d' on the same simulated clicks and windows; thresholds by "
-        f"{classical['clicks']['rule']}. Published, on other clicks: 2.0 (PAMGuard) and 3.4 (PorCC).",
+        f"{classical['clicks']['rule']}. Published, on other clicks: 2.0 (PAMGuard) and 3.4 (PorCC). Of porpoise "
+        "clicks, `model` is a regression over M's outputs and T's image at the click, `image alone` the same over T's "
+        "image there without M, `model window` M's porpoise logit of the whole window."
+        + _of_other_weights(classical, report),
         table(
             ("detector", "d'", "90 % interval", "hits", "false alarms"),
             (
@@ -111,6 +114,11 @@ def classical_section(report: Report) -> list[str]:
             ),
         ),
     ]
+
+
+def _of_other_weights(classical: Report, report: Report) -> str:
+    own = classical["checkpoint"] in report["model_id"].split("-")
+    return "" if own else f" They are of **other weights**, {classical['checkpoint']}."
 
 
 def range_section(report: Report) -> list[str]:
@@ -150,7 +158,9 @@ def event_section(report: Report) -> list[str]:
         "## Onsets and offsets (simulated)",
         f"{events['seconds']:.0f} s of simulated streams. Collar: {rule['collar_s']:g} s, the offset also "
         f"{100 * rule['offset_share']:g} % of the length. Intersection: {100 * rule['detection_share']:g} % of a heard "
-        f"event inside true ones, {100 * rule['truth_share']:g} % of a true one covered.",
+        f"event inside true ones, {100 * rule['truth_share']:g} % of a true one covered. "
+        "An event is what the windows' masks show while the call type's probability is at least `leave`, where some "
+        "window reaches `enter`; the presence rules (k of n, hold) come after and are not part of it.",
         table(("call type", "true events", "heard", "F1, collar", "F1, intersection"), rows),
     ]
 

@@ -1,29 +1,28 @@
 """`seacanary-models classical`: the model beside the classical click and whistle detectors, on the same windows."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from seacanary_models.checkpoints import load_model
 from seacanary_models.classical_report import ClassicalReport, classical_report
 from seacanary_models.classical_windows import ClassicalWindows, benchmark_windows, together
 from seacanary_models.click_features import StandardClick, reference_click, simulated_click
+from seacanary_models.console import console, progress_bar
 from seacanary_models.mgc_benchmark import BenchmarkPart
 
 STANDARD_CLICK = "porpoise-click_pyporcc_standard_click.wav"
 FIT_PART: BenchmarkPart = "validation"  # as varied as what M was trained on, and not trained on
 TEST_PART: BenchmarkPart = "test"
-console = Console()
 
 
 def classical(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of the trained model.")],
     *,
-    out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("work/classical.json"),
+    out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("benchmarks/mgc/classical.json"),
     audio: Annotated[
         Path | None,
         typer.Option(envvar="SEACANARY_AUDIO", help="Folder with the reference porpoise click; none: a simulated one."),
@@ -37,12 +36,12 @@ def classical(
     Every window is simulated. Thresholds and coefficients, ours included, come from the benchmark's
     validation part; its test part is only reported on.
     """
-    model = load_model(checkpoint)
+    model, digest = load_model(checkpoint), sha256(checkpoint.read_bytes()).hexdigest()[:8]
     standard = standard_click(audio)
     fit = _windows(FIT_PART, fit_windows, workers)
     test = _windows(TEST_PART, test_windows, workers)
     with console.status("judging clicks and whistles"):
-        report = classical_report(model, fit, test, standard=standard)
+        report = classical_report(model, fit, test, standard=standard, checkpoint=digest)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console.print(_summary(report))
@@ -63,8 +62,7 @@ def standard_click(audio: Path | None) -> StandardClick:
 
 
 def _windows(part: BenchmarkPart, count: int, workers: int) -> ClassicalWindows:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    with progress_bar() as progress:
         made = benchmark_windows(part, count, workers=workers)
         return together(progress.track(made, total=count, description=f"windows of part {part}"))
 

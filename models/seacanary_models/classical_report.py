@@ -15,7 +15,7 @@ from seacanary_models.click_trials import ORIGINS, ClickTrials
 from seacanary_models.dprime import Discrimination, discrimination, equal_error_threshold
 from seacanary_models.energy_ratio import energy_ratio_db
 from seacanary_models.logistic_clicks import fit_logistic
-from seacanary_models.model_clicks import model_readout
+from seacanary_models.model_clicks import IMAGE_FEATURES, model_readout
 from seacanary_models.scenes import CALL_TYPES
 from seacanary_models.whistle_contours import longest_contour_s
 
@@ -65,8 +65,9 @@ class ClickReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    porpoise_dprime: float = Field(description="ours: M's outputs at the click")
+    porpoise_dprime: float = Field(description="ours: M's outputs and T's image at the click")
     porpoise_dprime_window: float = Field(description="M's porpoise logit of the whole window alone")
+    porpoise_dprime_image_alone: float = Field(description="T's image at the click alone, fitted as ours is")
     porpoise_dprime_energy_ratio: float
     porpoise_dprime_logistic: float
     rule: str = Field(RULE, description="how thresholds were chosen")
@@ -93,12 +94,18 @@ class ClassicalReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    checkpoint: str = Field(pattern="^[0-9a-f]{8}$", description="first 8 hex digits of the checkpoint's SHA-256")
     clicks: ClickReport
     whistles: WhistleReport
 
 
 def classical_report(
-    model: MaskGuidedClassifier, fit: ClassicalWindows, test: ClassicalWindows, *, standard: StandardClick
+    model: MaskGuidedClassifier,
+    fit: ClassicalWindows,
+    test: ClassicalWindows,
+    *,
+    standard: StandardClick,
+    checkpoint: str,
 ) -> ClassicalReport:
     """Fit everything on one set of windows, judge it on another.
 
@@ -107,6 +114,7 @@ def classical_report(
         fit: windows that M was not trained on, else its read-out is fitted to what it knows by heart.
         test: windows on which nothing was chosen.
         standard: template of the logistic classifier.
+        checkpoint: first 8 hex digits of the SHA-256 of M's checkpoint file.
 
     Raises:
         ValueError: either set lacks trials of one kind.
@@ -116,6 +124,7 @@ def classical_report(
     porpoise = CALL_TYPES.index("porpoise_click")
     pairs = {
         "model": _logistic_scores(fit_readout, test_readout, fit.trials),
+        "image_alone": _logistic_scores(fit_readout[:, IMAGE_FEATURES], test_readout[:, IMAGE_FEATURES], fit.trials),
         "model_window": (fit_logits[fit.trials.window, porpoise], test_logits[test.trials.window, porpoise]),
         "energy_ratio": (energy_ratio_db(fit.trials.clips), energy_ratio_db(test.trials.clips)),
         "logistic": _logistic_scores(
@@ -124,6 +133,7 @@ def classical_report(
     }
     whistle = CALL_TYPES.index("whistle")
     return ClassicalReport(
+        checkpoint=checkpoint,
         clicks=_click_report(pairs, fit.trials, test.trials, standard),
         whistles=_whistle_report(fit, test, fit_logits[:, whistle], test_logits[:, whistle]),
     )
@@ -141,6 +151,7 @@ def _click_report(
     return ClickReport(
         porpoise_dprime=figures["model"].test.dprime,
         porpoise_dprime_window=figures["model_window"].test.dprime,
+        porpoise_dprime_image_alone=figures["image_alone"].test.dprime,
         porpoise_dprime_energy_ratio=figures["energy_ratio"].test.dprime,
         porpoise_dprime_logistic=figures["logistic"].test.dprime,
         standard_click=standard.source,

@@ -67,7 +67,8 @@ def evaluate_streams(
         rendered = stream(recipe, number)
         images = np.stack(list(_images(rendered.samples)))
         said = score(model, images)
-        said_events = heard_events(said.probability(calibration), said.masks > 0, np.array(calibration.leave))
+        probability, thresholds = said.probability(calibration), (calibration.enter, calibration.leave)
+        said_events = heard_events(probability, said.masks > 0, *map(np.array, thresholds))
         true_events = call_events(rendered)
         for name in CALL_TYPES:
             truth[name].append(true_events[name])
@@ -103,27 +104,40 @@ def call_events(rendered: Rendered) -> dict[str, Events]:
 
 
 def heard_events(
-    probability: NDArray[np.float64], masks: NDArray[np.bool_], least: NDArray[np.float64]
+    probability: NDArray[np.float64],
+    masks: NDArray[np.bool_],
+    enter: NDArray[np.float64],
+    leave: NDArray[np.float64],
 ) -> dict[str, Events]:
-    """Read events off consecutive half-overlapping windows.
+    """Read events off consecutive half-overlapping windows, before presence rules (k of n, hold).
 
-    A column belongs to a call type if in any of its windows the probability is at least `least` and the mask has
-    a pixel in the call type's rows: the service's spans, on one grid of 4 ms for the whole stream.
+    A column belongs to a call type if in any of its windows the probability is at least `leave` and the mask has
+    a pixel in the call type's rows: the service's spans, on one grid of 4 ms for the whole stream. Columns joined
+    over short pauses are an event if some window that overlaps them reaches `enter`.
 
     Args:
         probability: [n, K], calibrated.
         masks: bool [n, 256, 256], True where the segmenter sees a call.
-        least: [K], the call types' `leave`.
+        enter: [K], probability that some window of an event must reach.
+        leave: [K], probability that each of its windows must reach.
     """
     events: dict[str, Events] = {}
     for k, name in enumerate(CALL_TYPES):
-        columns = masks[:, _rows(name)].any(axis=1) & (probability[:, k] >= least[k])[:, None]
-        active = np.zeros((len(masks) + 1) * HOP_COLUMNS, np.bool_)
-        for number, there in enumerate(columns):
-            active[number * HOP_COLUMNS : number * HOP_COLUMNS + IMAGE_COLUMNS] |= there
-        runs = joined(_runs(active) * COLUMN_S, gap_s=JOIN_S[name])
-        events[name] = runs[runs[:, 1] - runs[:, 0] >= (LEAST_COLUMNS - 0.5) * COLUMN_S]
+        said = probability[:, k, None]
+        active = _on_stream(masks[:, _rows(name)].any(axis=1) & (said >= leave[k]))
+        runs = joined(_runs(active), gap_s=JOIN_S[name] / COLUMN_S).astype(np.int64)
+        entered = _on_stream(np.broadcast_to(said >= enter[k], (len(masks), IMAGE_COLUMNS)))
+        kept = [(on, off) for on, off in runs if off - on >= LEAST_COLUMNS and entered[on:off].any()]
+        events[name] = np.array(kept, np.float64).reshape(-1, 2) * COLUMN_S
     return events
+
+
+def _on_stream(columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Columns [n, 256] of half-overlapping windows on the stream's grid: True where any window has it."""
+    active = np.zeros((len(columns) + 1) * HOP_COLUMNS, np.bool_)
+    for number, there in enumerate(columns):
+        active[number * HOP_COLUMNS : number * HOP_COLUMNS + IMAGE_COLUMNS] |= there
+    return active
 
 
 def _runs(active: NDArray[np.bool_]) -> Events:

@@ -5,10 +5,13 @@ must come out as. Whistles have 3-25 dB SNR within their own band and duration, 
 RMS of the noise in their call type's band (10-110 kHz, 110-150 kHz), as a click detector's filter hears it;
 60 % of windows have ship, rain, ice or flow noise and 25 % a hard negative.
 
-Part `test` draws ships, seas and recorders from other seeds and other ranges than `train` and `validation`
-(see simulation.variety.random_scene). `unseen_noise` adds what no other part has: ice, and only kinds of hard
-negatives that no other part has. `unseen_recorder` is heard through instruments beyond all other ranges. `real`
-lays simulated calls over the validation part of the real recordings; combination 0 is the recording alone.
+Part `test` draws from other seeds than `train` and `validation`, and ships, seas and recorders from shifted
+ranges: those of the flow noise's slope and of the recorder's bits do not overlap, the others do in part, and
+some things are drawn alike (see simulation.variety.random_scene). `unseen_noise` adds what no other part has: ice
+as ambient noise (melting, cracking), and as hard negatives the kinds of HELD_OUT alone; single ice cracks are a
+hard negative in the other simulated parts. `unseen_recorder` is heard through coarser, more resonant, humming
+instruments (see simulation.variety.foreign_recorder). `real` lays simulated calls over the validation part of the
+real recordings; combination 0 is the recording alone.
 """
 
 import hashlib

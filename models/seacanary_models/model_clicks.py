@@ -1,8 +1,9 @@
-"""What M says of a single click: its outputs read at the click's column of the image.
+"""What M says of a single click: its outputs, and T's image, read at the click's column.
 
 M judges windows and pixels, not clicks. Its read-out is a small regression, fitted on the same trials as the
-logistic click classifier, over M's own outputs where the click is: a click train elsewhere in the window speaks
-through the window's logits only.
+logistic click classifier, over M's own outputs where the click is and the levels of T's image there, which owe
+M nothing: IMAGE_FEATURES picks them out, to see what they can do alone. A click train elsewhere in the window
+speaks through the window's logits only.
 """
 
 import itertools
@@ -21,6 +22,8 @@ from seacanary_models.transforms import TRANSFORM
 # Below the porpoise's band in steps as wide as a beluga click's peaks; within it as narrow as a porpoise click.
 BAND_EDGES_HZ: Final = (24e3, 60e3, 90e3, 110e3, 120e3, 130e3, 140e3, 152e3)
 WINDOW_LOGITS: Final = ("beluga_click", "porpoise_click")
+BANDS: Final = len(BAND_EDGES_HZ) - 1
+IMAGE_FEATURES: Final = slice(len(WINDOW_LOGITS) + BANDS, None)  # of the read-out: T's levels, without M
 _BATCH: Final = 16
 
 
@@ -28,7 +31,7 @@ _BATCH: Final = 16
 def model_readout(
     model: MaskGuidedClassifier, images: NDArray[np.uint8], trials: ClickTrials
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Run M over the trials' windows and read its outputs at every click.
+    """Run M over the trials' windows and read its outputs and its image at every click.
 
     Args:
         model: M, in eval mode.

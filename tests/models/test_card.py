@@ -69,10 +69,15 @@ def test_the_worst_kind_of_noise_comes_first_and_another_models_day_is_named() -
 def test_detectors_stand_side_by_side() -> None:
     judged = {"dprime": 3.5, "dprime_low": 3.2, "dprime_high": 3.9, "hit_rate": 0.9, "false_alarm_rate": 0.02}
     classical = {
+        "checkpoint": "0123abcd",
         "clicks": {"rule": "equal error", "classifiers": {"model": {"test": judged}, "energy_ratio": {"test": judged}}},
         "whistles": {"model": judged, "contours": judged},
     }
-    card = text(classical_section({"classical": classical}))
+    card = text(classical_section({"model_id": "seacanary-mgc-0123abcd", "classical": classical}))
+    assert "M's outputs and T's image at the click" in card
+    assert "other weights" not in card
+    other = text(classical_section({"model_id": "seacanary-mgc-4567abcd", "classical": classical}))
+    assert "**other weights**, 0123abcd" in other
     assert "| porpoise clicks: energy ratio | 3.5 | 3.2 to 3.9 | 0.9 | 0.02 |" in card
     assert "| whistles: contours |" in card
 

@@ -1,5 +1,6 @@
 """The `classical` command, from windows to JSON."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,13 @@ def test_the_command_writes_the_report(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         classical_command, "load_model", lambda path: MaskGuidedClassifier(ClassifierConfig(preset="tiny")).eval()
     )
+    (tmp_path / "a.pt").write_bytes(b"weights")
     app, out = typer.Typer(), tmp_path / "new" / "classical.json"
     app.command()(classical)
     result = CliRunner().invoke(app, [str(tmp_path / "a.pt"), "--out", str(out)], env={"SEACANARY_AUDIO": ""})
     assert result.exit_code == 0, result.output
     report = ClassicalReport.model_validate_json(out.read_text())
+    assert report.checkpoint == sha256(b"weights").hexdigest()[:8]
     assert report.clicks.standard_click == "simulated"
     assert (report.whistles.windows, report.whistles.whistle_windows) == (4, 2)
     assert "clicks: energy_ratio" in result.output

@@ -50,10 +50,22 @@ def windows(seed: int) -> ClassicalWindows:
     return ClassicalWindows(images, trials, whistle)
 
 
+def with_bright_clicks(made: ClassicalWindows) -> ClassicalWindows:
+    """Columns of porpoise clicks are bright at 120-130 kHz."""
+    images, trials = made.images.copy(), made.trials
+    for window, peak in zip(trials.window[trials.porpoise], trials.peak_sample[trials.porpoise], strict=True):
+        images[window, 224:234, peak // 1536] = 250
+    return ClassicalWindows(images, trials, made.whistle)
+
+
+def reported(fit: ClassicalWindows, test: ClassicalWindows) -> ClassicalReport:
+    model = Knowing(ClassifierConfig(preset="tiny"))
+    return classical_report(model, fit, test, standard=simulated_click(), checkpoint="0123abcd")
+
+
 @pytest.fixture(scope="module")
 def report() -> ClassicalReport:
-    model = Knowing(ClassifierConfig(preset="tiny"))
-    return classical_report(model, windows(1), windows(2), standard=simulated_click())
+    return reported(windows(1), windows(2))
 
 
 def test_references_tell_clear_clicks_apart_and_a_blind_model_does_not(report: ClassicalReport) -> None:
@@ -63,6 +75,15 @@ def test_references_tell_clear_clicks_apart_and_a_blind_model_does_not(report: C
     assert abs(clicks.porpoise_dprime) < 0.6
     assert clicks.classifiers["logistic"].test.dprime == clicks.porpoise_dprime_logistic
     assert clicks.classifiers["logistic"].false_alarm_rate_by_origin == {"beluga_click": 0.0, "other": None}
+
+
+def test_what_the_image_tells_without_the_model_stands_beside_ours(report: ClassicalReport) -> None:
+    assert abs(report.clicks.porpoise_dprime_image_alone) < 0.6
+    clicks = reported(with_bright_clicks(windows(1)), with_bright_clicks(windows(2))).clicks
+    assert clicks.porpoise_dprime_image_alone > 4
+    assert clicks.porpoise_dprime_image_alone == clicks.classifiers["image_alone"].test.dprime
+    assert clicks.porpoise_dprime > 4  # a blind model's read-out has the image too
+    assert abs(clicks.porpoise_dprime_window) < 0.6
 
 
 def test_trials_are_counted(report: ClassicalReport) -> None:
@@ -82,5 +103,6 @@ def test_whistles_are_judged_on_windows(report: ClassicalReport) -> None:
 
 def test_the_report_is_plain_json(report: ClassicalReport) -> None:
     content = json.loads(report.model_dump_json())
+    assert content["checkpoint"] == "0123abcd"
     assert {"porpoise_dprime", "porpoise_dprime_energy_ratio", "porpoise_dprime_logistic"} <= content["clicks"].keys()
     assert ClassicalReport.model_validate(content) == report

@@ -7,10 +7,9 @@ from torch import Tensor
 
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, ModelOutput
 from seacanary_models.click_trials import CLIP_SAMPLES, ClickTrials
-from seacanary_models.model_clicks import BAND_EDGES_HZ, model_readout
+from seacanary_models.model_clicks import BAND_EDGES_HZ, BANDS, IMAGE_FEATURES, model_readout
 
 pytestmark = pytest.mark.torch
-BANDS = len(BAND_EDGES_HZ) - 1
 
 
 class Marker(MaskGuidedClassifier):
@@ -46,6 +45,7 @@ def test_a_click_is_read_in_its_own_window_column_and_band() -> None:
     expected[:3, :2] = 10, 20
     expected[:2, [2 + band, 2 + BANDS + band]] = 1
     np.testing.assert_allclose(readout, expected, atol=1e-6)
+    assert readout[0, IMAGE_FEATURES].tolist() == [0.0] * band + [1.0] + [0.0] * (BANDS - band - 1)
     assert logits.shape == (20, 3)
     assert logits[17].tolist() == [0, 10, 20]
 

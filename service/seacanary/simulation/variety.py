@@ -38,7 +38,7 @@ class WindowMix:
         always_noisy: a window drawn as noisy has at least one of ship, rain, ice and flow noise.
         negative_share: share of windows with hard negatives.
         without: kinds of hard negatives that never occur.
-        ice: melting ice and ice cracks may occur.
+        ice: the sea may have melting, cracking ice; `ice_crack` the hard negative is another matter.
         foreign_recorder: coarse, resonant, humming recorders as in no other mix.
     """
 
@@ -63,10 +63,11 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 def random_scene(rng: np.random.Generator, *, part: Part) -> Scene:
     """Draw a scene with all call types, for streams and as the background of training windows.
 
-    The parts share no seed, and test has other ships (fast small craft with 2-3 blades and
-    steep spectra, where train and validation have 3-7 blades up to 16 m/s), other noise
-    fields (stronger wander, other flow slopes, wind up to 22 m/s) and other recorders
-    (bits, tilt and resonance from other ranges).
+    The parts share no seed. Train and validation draw from the same ranges, test partly from
+    shifted ones. Flow slopes and bits do not overlap between them. What overlaps in part: ships
+    (fast small craft with 2-3 blades and steep spectra, where train and validation have
+    3-7 blades up to 16 m/s), wind (up to 22 m/s, not 17), the noise's wander, and recorders' tilt
+    and resonance. All else, hard negatives among it, is drawn alike in every part.
 
     Args:
         rng: draws everything.
@@ -147,7 +148,11 @@ def random_negatives(rng: np.random.Generator, *, mix: WindowMix = TRAINING_MIX)
 
 
 def foreign_recorder(rng: np.random.Generator) -> Recorder:
-    """A coarse instrument beyond every range of `random_recorder`: 10 bits, a high resonance, hum and lines."""
+    """A coarse instrument: bits, tilt, gain of the resonance, high-pass and hum beyond `random_recorder`'s ranges.
+
+    Full scale, the resonance's frequency and the electrical lines' levels overlap with those ranges; lines and hum,
+    seldom there, are always here.
+    """
     lines = tuple(
         ElectricalLine(hz=_log_uniform(rng, 200, 180e3), dbfs=rng.uniform(-80, -50), harmonics=int(rng.integers(0, 12)))
         for _ in range(int(rng.integers(1, 4)))
