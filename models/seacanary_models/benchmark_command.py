@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from seacanary_models.checkpoints import write_whole
 from seacanary_models.console import console, progress_bar
 from seacanary_models.mgc_benchmark import SHARD_WINDOWS, SIZES, digest, load_part, make_part, specification
 from seacanary_models.reproduce import run_cells
 from seacanary_models.reproduce_cells import PRESETS, missing_cells, read_cells
 from seacanary_models.reproduce_tables import tables
 
-STATED = Path("benchmarks/mgc/benchmark.json")
+STATED, PAGE = Path("benchmarks/mgc/benchmark.json"), Path("docs/benchmark.md")
 Work = Annotated[Path, typer.Option(help="Folder for windows, masks and checkpoints.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes side by side, one thread each.")]
 
@@ -43,7 +44,7 @@ def benchmark(
         made = digest(load_part(part, cache=work))
         if hashes.setdefault(part, made) != made:
             raise ValueError(f"part {part} came out as {made[:12]}, {stated} states {hashes[part][:12]}")
-    stated.write_text(json.dumps(statement, indent=2) + "\n", encoding="utf-8")
+    write_whole(stated, json.dumps(statement, indent=2) + "\n")
     console.print(f"{len(SIZES)} parts, all as stated in {stated}")
 
 
@@ -53,7 +54,10 @@ def reproduce(
     work: Work = Path("work"),
     workers: Workers = 2,
     cells: Annotated[Path, typer.Option(help="Folder of the finished cells.")] = Path("benchmarks/mgc"),
-    page: Annotated[Path, typer.Option(help="Where the tables go.")] = Path("docs/benchmark.md"),
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Where the tables go; by default docs/benchmark.md, of other presets than cpu to --work."),
+    ] = None,
     most: Annotated[int | None, typer.Option(min=1, help="Stop after this many cells; the rest another time.")] = None,
 ) -> None:
     """Fill the table of networks, masks, fusions and shifts, and write its page.
@@ -70,6 +74,7 @@ def reproduce(
             accuracy = cell.shifts["in_distribution"].joint.joint_accuracy
             progress.update(task, completed=done, description=f"{cell.network}, seed {cell.seed}: {accuracy:.3f}")
     finished = read_cells(folder)
+    shown = page or (PAGE if preset == "cpu" else work / f"benchmark-{preset}.md")
     if finished:
-        page.write_text(tables(finished, chosen), encoding="utf-8")
-    console.print(f"{len(finished)} cells done, {len(missing_cells(chosen, folder))} to go; tables in {page}")
+        write_whole(shown, tables(finished, chosen))
+    console.print(f"{len(finished)} cells done, {len(missing_cells(chosen, folder))} to go; tables in {shown}")
