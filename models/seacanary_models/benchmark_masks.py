@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, mask_probability
 from seacanary_models.examples import Examples
 from seacanary_models.mgc_benchmark import SIZES, BenchmarkPart, BenchmarkWindows, load_part
-from seacanary_models.training import TrainingConfig, train
+from seacanary_models.training import train
+from seacanary_models.training_config import TrainingConfig
 
 MASKS_LEARNED: Final = 200  # as published: few-shot, doubled by flipping
 BATCH: Final = 64

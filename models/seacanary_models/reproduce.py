@@ -38,7 +38,8 @@ from seacanary_models.reproduce_cells import (
     missing_cells,
 )
 from seacanary_models.scenes import CALL_TYPES
-from seacanary_models.training import Step, TrainingConfig, train
+from seacanary_models.training import Step, train
+from seacanary_models.training_config import TrainingConfig
 
 BATCH: Final = 64
 

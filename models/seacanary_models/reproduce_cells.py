@@ -11,7 +11,7 @@ from seacanary_models.encoder_kinds import EncoderKind, FullEncoder
 from seacanary_models.fusion import FusionKind
 from seacanary_models.joint_metrics import JointFigures
 from seacanary_models.mgc_benchmark import BenchmarkPart
-from seacanary_models.training import TrainingConfig
+from seacanary_models.training_config import TrainingConfig
 
 MaskKind = Literal["none", "hand_made", "generated", "soft"]
 Shift = Literal["in_distribution", "alternative_transform", "unseen_noise", "unseen_recorder", "real"]

@@ -12,7 +12,7 @@ from seacanary_models.examples import Examples
 from seacanary_models.mgc_benchmark import load_part
 from seacanary_models.recordings import Part, read_catalogue
 from seacanary_models.scenes import CALL_TYPES
-from seacanary_models.training import PRESETS, TrainingConfig
+from seacanary_models.training_config import PRESETS, TrainingConfig
 
 CALIBRATION_SEED, VALIDATION_SEED = 7_001, 7_002
 HELD_OUT_WINDOWS: Final = {"smoke": 64, "cpu": 512, "gpu": 2048}

@@ -11,7 +11,7 @@ from seacanary_models.mgc_benchmark import SIZES, BenchmarkPart
 from seacanary_models.reproduce import run_cells
 from seacanary_models.reproduce_cells import PRESETS, Network, ReproducePreset, missing_cells, networks, read_cells
 from seacanary_models.reproduce_tables import tables
-from seacanary_models.training import TrainingConfig
+from seacanary_models.training_config import TrainingConfig
 
 pytestmark = pytest.mark.torch
 

@@ -12,7 +12,8 @@ from seacanary_models.checkpoints import git_commit, load_model, run_facts
 from seacanary_models.classifier import ClassifierConfig
 from seacanary_models.examples import Examples, Variation, draw_batch
 from seacanary_models.losses import segmentation_loss, weighted_bce
-from seacanary_models.training import Step, TrainingConfig, learning_rate, train
+from seacanary_models.training import Step, train
+from seacanary_models.training_config import TrainingConfig, learning_rate
 
 pytestmark = pytest.mark.torch
 TINY = ClassifierConfig(preset="tiny")
