@@ -25,11 +25,12 @@ from seacanary.config import StationConfig, check_against_model, read_config
 from seacanary.demo import demo_config
 from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
 from seacanary.errors import SeaCanaryError
+from seacanary.event_lines import one_line
 from seacanary.events import CloudEvent, JournalEntry
 from seacanary.journal_reading import rewind_publisher, tail_journal
 from seacanary.log_outlet import LogOutlet
 from seacanary.reports import ReportFormat, Sheet
-from seacanary.runner import Runner, one_line
+from seacanary.runner import Runner
 from seacanary.schemas import SCHEMAS, schema_text
 from seacanary.sources.devices import list_devices
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
-from seacanary.events import JournalEntry, PresenceEvent
+from seacanary.events import Event, JournalEntry
 from seacanary.journal_store import JournalStore
 
 P = ParamSpec("P")
@@ -71,17 +71,24 @@ class Journal:
 
     async def append(
         self,
-        events: Sequence[PresenceEvent],
+        events: Sequence[Event],
         *,
         states: Mapping[str, str] | None = None,
         done: Iterable[str] = (),
+        cursors: Mapping[str, int] | None = None,
     ) -> list[JournalEntry]:
-        """Store events, tracker states and done files together, or none of them.
+        """Store events, states, done files and cursors together, or none of them.
+
+        A consumer that makes events of events (alerts of presences) moves its cursor with
+        what it made: a crash repeats or loses nothing.
 
         Returns:
             Entries of the events that were new; one already stored is a repeat.
         """
-        entries = await self._on_disk(self._store.append, events, states=states or {}, done=tuple(done), now=self._now)
+        append = partial(self._store.append, cursors=cursors or {}, now=self._now)
+        entries = await self._on_disk(append, events, states=states or {}, done=tuple(done))
+        for consumer, sequence in (cursors or {}).items():
+            await self._cursor_is(consumer, sequence)
         if entries:
             async with self._moved:
                 self._moved.notify_all()

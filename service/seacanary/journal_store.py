@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from pydantic import ValidationError
 
 from seacanary.errors import JournalError
-from seacanary.events import JournalEntry, PresenceEvent
+from seacanary.events import EVENT, Event, JournalEntry
 
 SCHEMA_VERSION = 1
 # "SeaC", in SQLite's application_id: a file of another program is not written to.
@@ -41,6 +42,7 @@ CREATE TABLE states (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
 CREATE TABLE done_files (path TEXT PRIMARY KEY) STRICT;
 """
 
+NO_CURSORS: Mapping[str, int] = MappingProxyType({})
 ENTRY_COLUMNS = "sequence, entry_ms, entry_step, event"
 
 
@@ -102,13 +104,14 @@ class JournalStore:
 
     def append(
         self,
-        events: Sequence[PresenceEvent],
+        events: Sequence[Event],
         *,
         states: Mapping[str, str],
         done: Iterable[str],
+        cursors: Mapping[str, int] = NO_CURSORS,
         now: Callable[[], float] = time.time,
     ) -> list[JournalEntry]:
-        """Store events, tracker states and done files together, or none of them.
+        """Store events, states, done files and cursors that move with them together, or none of them.
 
         Returns:
             Entries of the events that were new; one already stored is a repeat.
@@ -122,6 +125,7 @@ class JournalStore:
                     last = (entry.sequence, entry.entry_ms, entry.entry_step)
             connection.executemany("INSERT OR REPLACE INTO states VALUES (?, ?)", states.items())
             connection.executemany("INSERT OR IGNORE INTO done_files VALUES (?)", [(path,) for path in done])
+            connection.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?)", cursors.items())
         self._last = last
         return entries
 
@@ -183,13 +187,13 @@ class JournalStore:
 
     def _entry(self, row: Sequence[Any]) -> JournalEntry:
         try:
-            event = PresenceEvent.model_validate_json(row[3])
+            event = EVENT.validate_json(row[3])
         except ValidationError as exc:
-            raise JournalError(f"{self._path}: entry {row[0]} does not hold a presence event: {exc}") from exc
+            raise JournalError(f"{self._path}: entry {row[0]} does not hold an event: {exc}") from exc
         return JournalEntry(sequence=row[0], entry_ms=row[1], entry_step=row[2], event=event)
 
 
-def _following(last: tuple[int, int, int], now_ms: int, event: PresenceEvent) -> JournalEntry:
+def _following(last: tuple[int, int, int], now_ms: int, event: Event) -> JournalEntry:
     """The entry after `last`; its ms never goes back, whatever the clock does."""
     sequence, last_ms, last_step = last
     entry_ms = max(now_ms, last_ms)

@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from seacanary.batching import FileDone
 from seacanary.errors import JournalError
-from seacanary.events import PresenceEvent
+from seacanary.events import Event, PresenceEvent
 from seacanary.hydrophone import Hydrophone
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
@@ -67,7 +67,12 @@ class Journalling:
             entries = await self._persistently(lambda: journal.append(events, states=states))
         self._stored_at_s[hydrophone.name] = self._monotonic_s()
         self._metrics.stage_duration.labels("journal").observe(self._monotonic_s() - began_s)
-        self._tell([entry.event for entry in entries])
+        self._tell([entry.event for entry in entries if isinstance(entry.event, PresenceEvent)])
+
+    async def record(self, journal: Journal, events: Sequence[Event]) -> None:
+        """Store events that no hydrophone's state goes with: a condition, a review."""
+        async with self._writing:
+            await self._persistently(lambda: journal.append(events))
 
     async def file_done(self, journal: Journal, done: FileDone) -> None:
         """Mark the files of an epoch as done when another has begun.

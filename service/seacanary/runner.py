@@ -16,6 +16,7 @@ from rich.panel import Panel
 from seacanary.config import StationConfig
 from seacanary.detection import Detector
 from seacanary.errors import ConfigError
+from seacanary.event_lines import one_line
 from seacanary.events import PresenceEvent
 from seacanary.metrics import Metrics
 from seacanary.outlet import Outlet
@@ -144,17 +145,6 @@ class Runner:
                 self._console.print(f"{name}: {count} events not yet delivered; the journal keeps them")
         for trouble in summary.troubles:
             self._console.print(f"trouble: {trouble}", highlight=False, soft_wrap=True, markup=False)
-
-
-def one_line(event: PresenceEvent) -> str:
-    """An event as a line for a log."""
-    when = event.onset if event.kind == "started" else event.offset or event.onset
-    calls = ", ".join(event.call_types)
-    reason = f" ({event.reason})" if event.reason else ""
-    return (
-        f"{when:%Y-%m-%dT%H:%M:%S.%f}"[:-3]
-        + f"Z {event.kind} {event.species} at {event.hydrophone}: {calls}, peak {event.peak_probability:.2f}{reason}"
-    )
 
 
 def summary_object(summary: StationSummary) -> dict[str, object]:

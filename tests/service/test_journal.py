@@ -187,3 +187,12 @@ async def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(JournalError, match="cannot be written here"):
         await Journal.open(tmp_path / "file" / "journal.db")
+
+
+async def test_a_consumer_moves_its_cursor_with_the_events_it_makes(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db") as journal:
+        await journal.append([event(1)])
+        await journal.append([event(2)], states={"alerts": "one"}, cursors={"alerts": 1})
+        assert await journal.cursor("alerts") == 1
+        await asyncio.wait_for(journal.wait_delivered("alerts", 1), 1)
+        assert [entry.event async for entry in journal.entries()] == [event(1), event(2)]

@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from seacanary.errors import DeliveryLost, DeliveryRetryable
-from seacanary.events import CloudEvent, JournalEntry
+from seacanary.events import CloudEvent, JournalEntry, PresenceEvent
 
 SCHEMES = ("redis", "rediss", "unix")
 
@@ -202,7 +202,9 @@ class RedisStreams:
                 maxlen=self._section.maxlen,
                 approximate=True,
             )
-        pipe.hset(f"{self._section.stream}:state", mapping=_states(entries))
+        states = _states(entries)
+        if states:
+            pipe.hset(f"{self._section.stream}:state", mapping=states)
 
     def _unwell(self, exc: Exception) -> DeliveryRetryable:
         return DeliveryRetryable(f"{self._section.place}: {type(exc).__name__}: {exc}")
@@ -248,8 +250,9 @@ def _fields(entry: JournalEntry) -> dict[Any, Any]:
 
 
 def _states(entries: Sequence[JournalEntry]) -> dict[Any, Any]:
-    """Last event of each hydrophone and species, by HYDROPHONE/SPECIES."""
-    return {f"{e.event.hydrophone}/{e.event.species}": e.event.model_dump_json() for e in entries}
+    """Last presence event of each hydrophone and species, by HYDROPHONE/SPECIES."""
+    presences = [entry.event for entry in entries if isinstance(entry.event, PresenceEvent)]
+    return {f"{event.hydrophone}/{event.species}": event.model_dump_json() for event in presences}
 
 
 def _client(section: RedisStreamsSection) -> Redis:
