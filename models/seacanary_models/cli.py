@@ -99,7 +99,7 @@ def train_command(
     """
     space = Workspace(audio, work, preset)
     config = space.config
-    for plan in (space.train_plan, space.negatives_plan):
+    for plan in space.learned_plans:
         _make(plan, workers)
     if preset in WITH_BENCHMARK:
         _make_benchmark_windows(work, workers)

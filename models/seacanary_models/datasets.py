@@ -47,6 +47,25 @@ class WindowRecipe(BaseModel):
         (24, 12, 12), description="mask pixels that make a call type present; fewer: left out of the loss"
     )
 
+    @property
+    def mix(self) -> WindowMix:
+        """How often and how loud things are in simulated scenes."""
+        return WindowMix(negative_share=self.negative_share)
+
+
+class LoudRecipe(WindowRecipe):
+    """Windows whose simulated calls are as loud as near animals are, to the edge of clipping."""
+
+    whistle_db: tuple[float, float] = Field((20.0, 50.0), description="SNR of simulated whistles")
+    click_db: tuple[float, float] = Field((28.0, 60.0), description="SNR of simulated clicks")
+
+    @property
+    def mix(self) -> WindowMix:
+        """How often and how loud things are in simulated scenes."""
+        return WindowMix(
+            whistle_db=self.whistle_db, click_db=self.click_db, faint_rarer=False, negative_share=self.negative_share
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledWindow:
@@ -83,8 +102,7 @@ class WindowSource:
         part_number = ("train", "validation").index(self._part)
         rng = np.random.default_rng((self._recipe.seed, part_number, index))
         kind: Kind = KINDS[int(rng.choice(len(KINDS), p=self._recipe.shares))]
-        mix = WindowMix(negative_share=self._recipe.negative_share)
-        scene = draw_scene(rng, kind, self._sounds, none_share=self._recipe.none_share, mix=mix)
+        scene = draw_scene(rng, kind, self._sounds, none_share=self._recipe.none_share, mix=self._recipe.mix)
         clicks = any(name != "whistle" for name in scene.stems)
         share = self._recipe.audible_share_clicks if clicks else self._recipe.audible_share
         recorder = draw_recorder(rng, audible_share=share)

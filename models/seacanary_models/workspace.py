@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from seacanary_models.checkpoints import git_commit, load_model, run_facts
-from seacanary_models.datasets import ShardPlan, WindowRecipe, load_windows
+from seacanary_models.datasets import LoudRecipe, ShardPlan, WindowRecipe, load_windows
 from seacanary_models.examples import Examples
 from seacanary_models.mgc_benchmark import load_part
 from seacanary_models.recordings import Part, read_catalogue
@@ -22,7 +23,11 @@ TRAINING_RECIPE: Final = WindowRecipe(
 )
 # Hard negatives in every window, calls in one of ten: what a station hears for days.
 NEGATIVE_RECIPE: Final = WindowRecipe(seed=22, shares=(1.0, 0.0, 0.0, 0.0, 0.0), none_share=0.9, negative_share=1.0)
-NEGATIVE_SHARE: Final = 0.6  # of the number of the other windows
+NEGATIVE_SHARE: Final = 1.1  # of the number of the windows of TRAINING_RECIPE
+LOUD_RECIPE: Final = LoudRecipe(
+    seed=23, shares=(0.7, 0.3, 0.0, 0.0, 0.0), none_share=0.0, negative_share=0.3, snr_db=(20.0, 45.0)
+)
+LOUD_SHARE: Final = 0.25
 QUIET_RECIPE: Final = WindowRecipe(seed=7_003, shares=(1.0, 0.0, 0.0, 0.0, 0.0), none_share=1.0, negative_share=1.0)
 # These presets learn from the benchmark's part train as well.
 WITH_BENCHMARK: Final = frozenset({"cpu", "gpu"})
@@ -73,6 +78,16 @@ class Workspace:
         return ShardPlan(self.audio, "train", NEGATIVE_RECIPE, count, self.work)
 
     @property
+    def loud_plan(self) -> ShardPlan:
+        """Windows with near animals that are learned from too."""
+        return ShardPlan(self.audio, "train", LOUD_RECIPE, round(LOUD_SHARE * self._preset[0]), self.work)
+
+    @property
+    def learned_plans(self) -> tuple[ShardPlan, ...]:
+        """All windows that are learned from, the benchmark's aside."""
+        return self.train_plan, self.negatives_plan, self.loud_plan
+
+    @property
     def quiet_plan(self) -> ShardPlan:
         """Windows of hard negatives alone that thresholds are chosen on."""
         return ShardPlan(self.audio, "train", QUIET_RECIPE, 2 * HELD_OUT_WINDOWS[self.preset], self.work)
@@ -90,7 +105,7 @@ class Workspace:
     @property
     def plans(self) -> tuple[ShardPlan, ...]:
         """All of them."""
-        return self.train_plan, self.negatives_plan, self.quiet_plan, self.calibration_plan, self.validation_plan
+        return *self.learned_plans, self.quiet_plan, self.calibration_plan, self.validation_plan
 
     def examples(self) -> Examples:
         """Everything that is learned from.
@@ -98,8 +113,7 @@ class Workspace:
         Raises:
             FileNotFoundError: windows have not been made.
         """
-        own = Examples.of_windows(load_windows(self.train_plan))
-        own = own.joined(Examples.of_windows(load_windows(self.negatives_plan)))
+        own = reduce(Examples.joined, (Examples.of_windows(load_windows(plan)) for plan in self.learned_plans))
         if self.preset not in WITH_BENCHMARK:
             return own
         return own.joined(Examples.of_benchmark(load_part("train", cache=self.work)))
@@ -123,6 +137,7 @@ class Workspace:
             **run_facts(self.checkpoint),
             "recipe": self.train_plan.recipe.model_dump_json(),
             "negatives_recipe": self.negatives_plan.recipe.model_dump_json(),
+            "loud_recipe": self.loud_plan.recipe.model_dump_json(),
             "windows": f"{len(examples)}; with {counts}; none {int((examples.targets.sum(axis=1) == 0).sum())}",
             "benchmark_windows": "part train" if self.preset in WITH_BENCHMARK else "none",
             "published_weights": json.dumps(load_model(self.checkpoint).published_weights),
