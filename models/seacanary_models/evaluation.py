@@ -36,8 +36,9 @@ FALSE_SHARE = 0.03
 FALSE_SHARE_REAL = 0.0
 # Windows with a hard negative in every one, as dense as no sea has them: what opens a presence there is told
 # to people at night.
-FALSE_SHARE_NEGATIVES = 0.01
-LOWEST_ENTER, HIGHEST_ENTER = 0.5, 0.98
+FALSE_SHARE_NEGATIVES = 0.004
+LOWEST_ENTER, HIGHEST_ENTER = 0.5, 0.995
+ENTER_STEPS = 200  # thresholds are multiples of 1/200
 ABSTAIN_ERROR = 0.05  # of the calls and of the windows without one that may lie on the wrong side of the band
 
 
@@ -126,10 +127,10 @@ def calibrate(
 ) -> Calibration:
     """Fit temperatures and choose thresholds.
 
-    Each `enter` is the lowest hundredth from 0.50 to 0.98 that a simulated window without the call reaches with
-    a probability of at most FALSE_SHARE, and one full of hard negatives of at most FALSE_SHARE_NEGATIVES (split
-    conformal prediction, see `calibration`), and that no more than FALSE_SHARE_REAL of the real training
-    recordings' windows reach; `leave` is six tenths of it. Too few windows to bound those shares give 0.98.
+    Each `enter` is the lowest multiple of 0.005 from 0.500 to 0.995 that a simulated window without the call
+    reaches with a probability of at most FALSE_SHARE, and one full of hard negatives of at most
+    FALSE_SHARE_NEGATIVES (split conformal prediction, see `calibration`), and that no more than FALSE_SHARE_REAL of the real training
+    recordings' windows reach; `leave` is six tenths of it. Too few windows to bound those shares give 0.995.
 
     Args:
         windows: labelled windows.
@@ -164,9 +165,9 @@ def _lowest_threshold(quiet: NDArray[np.float64], noise: NDArray[np.float64], ne
         return HIGHEST_ENTER
     bounds = conformal_threshold(quiet, alpha=FALSE_SHARE), conformal_threshold(negatives, alpha=FALSE_SHARE_NEGATIVES)
     lowest = max(LOWEST_ENTER, *bounds)
-    for percent in range(int(np.ceil(100 * lowest)), round(100 * HIGHEST_ENTER)):
-        if (noise >= percent / 100).mean() <= FALSE_SHARE_REAL:
-            return percent / 100
+    for step in range(int(np.ceil(ENTER_STEPS * lowest)), round(ENTER_STEPS * HIGHEST_ENTER)):
+        if (noise >= step / ENTER_STEPS).mean() <= FALSE_SHARE_REAL:
+            return step / ENTER_STEPS
     return HIGHEST_ENTER
 
 

@@ -34,10 +34,10 @@ class PresenceRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    k: int = Field(2, ge=1, description="windows over enter, of the last n observed, that make a presence")
-    n: int = Field(4, ge=1, le=256, description="observed windows looked back on")
+    k: int = Field(3, ge=1, description="windows over enter, of the last n observed, that make a presence")
+    n: int = Field(6, ge=1, le=256, description="observed windows looked back on")
     certain: float | None = Field(
-        0.95, gt=0, le=1, description="probability at which one window is enough; null: never"
+        None, gt=0, le=1, description="probability at which one window is enough; null: never"
     )
     hold_s: float = Field(30.0, gt=0, description="observed seconds without a call before a presence ends")
     update_s: float = Field(900.0, gt=0, description="stream seconds between `updated` events")

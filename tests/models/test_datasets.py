@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seacanary_models.augment import MODEL_RATE_HZ, Recorder
 from seacanary_models.datasets import (
     LabelledWindow,
+    LoudRecipe,
     ShardPlan,
     WindowRecipe,
     WindowSource,
@@ -126,3 +127,14 @@ def test_shards_come_back_as_they_were_made_and_are_not_made_twice(tmp_path: Pat
     assert [plan.shard(number).stat().st_mtime_ns for number in range(2)] == made
     other = replace(plan, recipe=recipe.model_copy(update={"seed": 2}))
     assert other.folder != plan.folder
+
+
+def test_loud_windows_have_louder_calls_and_none_is_without() -> None:
+    recipe = LoudRecipe(shares=(1.0, 0.0, 0.0, 0.0, 0.0), none_share=0.0)
+    loud, plain = (
+        WindowSource(Catalogue((), "none"), "train", drawn)
+        for drawn in (recipe, WindowRecipe(**recipe.model_dump(exclude={"whistle_db", "click_db"})))
+    )
+    levels = [np.array([source.window(index).snr_db for index in range(4)]) for source in (loud, plain)]
+    assert not np.isnan(levels[0]).all(axis=1).any()
+    assert np.nanmedian(levels[0]) > np.nanmedian(levels[1]) + 5

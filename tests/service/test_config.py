@@ -50,7 +50,7 @@ MISTAKES = [
     (("supervision", "stall_s"), 0, r"supervision\.stall_s: got 0: .*greater than 0"),
     (("model", "providers"), ["gpu"], r"model\.providers\.0: got 'gpu': .*'cpu', 'cuda' or 'tensorrt'"),
     (("presence", "rule", "hold_s"), "long", r"presence\.rule\.hold_s: got 'long': .*valid number"),
-    (("presence", "rule", "k"), 9, r"presence\.rule: got .*k \(9\) must not exceed n \(4\)"),
+    (("presence", "rule", "k"), 9, r"presence\.rule: got .*k \(9\) must not exceed n \(6\)"),
     (("presence", "thresholds"), {"whistle": {"enter": 0.2, "leave": 0.5}}, r"presence\.thresholds\.whistle: got .*leave \(0\.5\) must be below enter"),
     (("batching", "max_windows"), 0, r"batching\.max_windows: got 0: .*greater than or equal to 1"),
     (("publishers", 0, "path"), None, r"publishers\.0\.path: missing"),
