@@ -129,8 +129,9 @@ def calibrate(
 
     Each `enter` is the lowest multiple of 0.005 from 0.500 to 0.995 that a simulated window without the call
     reaches with a probability of at most FALSE_SHARE, and one full of hard negatives of at most
-    FALSE_SHARE_NEGATIVES (split conformal prediction, see `calibration`), and that no more than FALSE_SHARE_REAL of the real training
-    recordings' windows reach; `leave` is six tenths of it. Too few windows to bound those shares give 0.995.
+    FALSE_SHARE_NEGATIVES (split conformal prediction, see `calibration`), and that no more than
+    FALSE_SHARE_REAL of the real training recordings' windows reach; `leave` is six tenths of it.
+    Too few windows to bound those shares give 0.995.
 
     Args:
         windows: labelled windows.
