@@ -2,7 +2,7 @@
 
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, start_http_server
 from pydantic import BaseModel, ConfigDict, Field
 
 # Buckets stand around the budgets: an alert within 2 s, hop + 0.5 s to an event.
@@ -32,6 +32,8 @@ class Metrics:
         self._inference_metrics()
         self._source_metrics()
         self._publisher_metrics()
+        self._quality_metrics()
+        self._effort_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection) -> int:
@@ -159,3 +161,54 @@ class Metrics:
         self.publisher_deadletters = self._counter(
             "publisher_deadletters_total", "Events a publisher will never accept.", "publisher"
         )
+
+    def _effort_metrics(self) -> None:
+        ProcessCollector(registry=self.registry)
+        self.sample_rate = self._gauge("sample_rate_hertz", "Nominal rate of the hydrophone's stream.", "hydrophone")
+        self.listened = self._counter(
+            "listened_seconds_total", "Analysed audio in which the species could have been heard.",
+            "hydrophone", "species",
+        )  # fmt: skip
+        self.presence = self._counter(
+            "presence_seconds_total", "Listened seconds during which the species was present.", "hydrophone", "species"
+        )
+
+    def _quality_metrics(self) -> None:
+        self.rms_level = self._gauge(
+            "rms_level_decibels", "RMS over the latest second; its reference is in level_reference_info.", "hydrophone"
+        )
+        self.band_level = self._gauge(
+            "band_level_decibels", "Level in a decidecade band, named by its nominal centre.", "hydrophone", "band_hz"
+        )
+        self.level_reference = self._gauge(
+            "level_reference_info", "1 for what the hydrophone's levels are relative to.", "hydrophone", "reference"
+        )
+        self.signal_ratio = {
+            what: self._gauge(f"{what}_ratio", text, "hydrophone")
+            for what, text in (
+                ("clipped", "Share of the latest second's samples at full scale."),
+                ("silent", "Share of the latest second below any recorder's noise."),
+                ("stuck", "Share of the latest second in long runs of one value."),
+                ("dc_offset", "Mean of the latest second over full scale, signed."),
+                ("hum", "Share of mains lines in the power around them, of the two clearest harmonics."),
+            )
+        }
+        self.spikes = self._counter("spikes_total", "Spikes far above the second around them.", "hydrophone")
+        self.quality_state = self._gauge(
+            "quality_state", "1 while a condition of the signal holds.", "hydrophone", "condition"
+        )
+        self.quality_shed = self._counter(
+            "quality_shed_samples_total", "Samples whose quality was not measured for want of time.", "hydrophone"
+        )
+        self.condition_state = self._gauge(
+            "condition_state", "1 while a condition holds; hydrophone is empty for the whole station.",
+            "condition", "hydrophone",
+        )  # fmt: skip
+        self.selftest_calls = self._counter(
+            "selftest_calls_total", "Simulated calls mixed into copies of the live audio, by outcome: heard, missed, void.",
+            "hydrophone", "call_type", "snr_db", "outcome",
+        )  # fmt: skip
+        self.selftest_recall = self._gauge(
+            "selftest_recall_ratio", "Share of the latest self-test calls that were heard; void trials not counted.",
+            "hydrophone", "call_type", "snr_db",
+        )  # fmt: skip
