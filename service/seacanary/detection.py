@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ PROVIDER_NAMES: dict[Provider, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+
+# image [B, rows, columns], mask_probability [B, rows, columns], probability [B, K], all float32.
+Seen: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 class DetectorSection(BaseModel):
@@ -62,16 +65,28 @@ class _SessionPair:
 
         T's image stays on the device for M.
         """
-        first = self.transform.io_binding()
-        first.bind_cpu_input("pcm", pcm)
-        first.bind_output("image", self.device)
-        self.transform.run_with_iobinding(first)
-        second = self.model.io_binding()
-        second.bind_ortvalue_input("image", first.get_outputs()[0])
-        second.bind_output("mask_probability")
-        second.bind_output("probability")
-        self.model.run_with_iobinding(second)
-        mask_probability, probability = second.copy_outputs_to_cpu()
+        return self._answer(self._image(pcm))
+
+    def look(self, pcm: NDArray[np.float32]) -> Seen:
+        """As run, with T's image [B, 256, 256] before the answer."""
+        image = self._image(pcm)
+        return (np.squeeze(image.numpy(), axis=1), *self._answer(image))
+
+    def _image(self, pcm: NDArray[np.float32]) -> "ort.OrtValue":
+        binding = self.transform.io_binding()
+        binding.bind_cpu_input("pcm", pcm)
+        binding.bind_output("image", self.device)
+        self.transform.run_with_iobinding(binding)
+        image: ort.OrtValue = binding.get_outputs()[0]
+        return image
+
+    def _answer(self, image: "ort.OrtValue") -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        binding = self.model.io_binding()
+        binding.bind_ortvalue_input("image", image)
+        binding.bind_output("mask_probability")
+        binding.bind_output("probability")
+        self.model.run_with_iobinding(binding)
+        mask_probability, probability = binding.copy_outputs_to_cpu()
         return mask_probability, probability
 
 
@@ -120,6 +135,29 @@ class Detector:
         share = 1 if self._in_turn else -(-len(windows) // self._sessions)
         parts = [windows[i : i + share] for i in range(0, len(windows), share)]
         return [detection for part in self._pool.map(self._detect_part, parts) for detection in part]
+
+    def look(self, pcm: NDArray[np.float32]) -> Seen:
+        """Show what the model sees and answers, for pictures: the very image that detect() judges.
+
+        Takes one session for one window at a time, so that live windows wait no longer for it than for each other.
+
+        Args:
+            pcm: float32 [B, window_samples] at the model's rate, full scale ±1; B >= 1.
+
+        Returns:
+            image float32 [B, rows, columns], mask_probability float32 [B, rows, columns]
+            and probability float32 [B, K], calibrated, in the contract's order.
+        """
+        seen = [self._look_at(window) for window in pcm]
+        images, masks, probabilities = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+        return images, masks, probabilities
+
+    def _look_at(self, pcm: NDArray[np.float32]) -> Seen:
+        pair = self._idle.get()
+        try:
+            return pair.look(np.ascontiguousarray(pcm[np.newaxis]))
+        finally:
+            self._idle.put(pair)
 
     def _detect_part(self, windows: Sequence[Window]) -> list[Detection]:
         pcm = windows[0].pcm[np.newaxis] if len(windows) == 1 else np.stack([w.pcm for w in windows])

@@ -33,6 +33,19 @@ def test_each_window_gets_its_own_answer_in_order_whatever_the_batch(model: Path
     detector.close()
 
 
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_look_shows_the_image_and_the_answers_that_detect_goes_by(model: Path, sessions: int) -> None:
+    detector = Detector.load(DetectorSection(path=model, sessions=sessions, keep_masks=True))
+    windows = [window(level) for level in (0.0, 0.9, 0.25)]
+    image, mask_probability, probability = detector.look(np.stack([w.pcm for w in windows]))
+    assert image.shape == mask_probability.shape == (3, 4, 16)
+    np.testing.assert_allclose(image[:, 0, 0], [0.0, 0.9, 0.25], rtol=1e-6)  # this T shows the level
+    for found, mask, answer in zip(detector.detect(windows), mask_probability, probability, strict=True):
+        assert list(found.probability.values()) == pytest.approx(answer.tolist())
+        np.testing.assert_array_equal(found.mask, mask >= detector.contract.mask_threshold)
+    detector.close()
+
+
 def test_a_rate_that_cannot_carry_a_call_type_leaves_it_unobserved(model: Path) -> None:
     detector = Detector.load(DetectorSection(path=model))
     (found,) = detector.detect([window(0.9, rate=4000)])
