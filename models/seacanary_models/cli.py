@@ -56,8 +56,15 @@ PresetName = Annotated[
     str, typer.Option("--preset", help="smoke: minutes, proves the path. cpu: the real one. gpu: full-size networks.")
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that make windows.")]
-Artifacts = Annotated[Path, typer.Option(help="Folder of the shipped model.")]
-DEFAULT_AUDIO, DEFAULT_WORK, DEFAULT_ARTIFACTS = Path("../shared/data/audio"), Path("work"), Path("models/artifacts")
+Artifacts = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the model; by default models/artifacts, of preset smoke a folder in --work."),
+]
+Card = Annotated[
+    Path | None, typer.Option(help="Where else the model card goes; by default docs/, of preset smoke nowhere.")
+]
+DEFAULT_AUDIO, DEFAULT_WORK = Path("../shared/data/audio"), Path("work")
+SHIPPED, SHIPPED_CARD = Path("models/artifacts"), Path("docs/model-card.md")
 
 
 def main() -> None:
@@ -130,8 +137,8 @@ def evaluate(
     work: Work = DEFAULT_WORK,
     preset: PresetName = "cpu",
     workers: Workers = 2,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
-    card: Annotated[Path, typer.Option(help="Where else the model card goes.")] = Path("docs/model-card.md"),
+    artifacts: Artifacts = None,
+    card: Card = None,
     html: Annotated[
         Path | None, typer.Option(help="Folder for one self-contained HTML report and its figures as PNG.")
     ] = None,
@@ -168,10 +175,11 @@ def evaluate(
     )
     with console.status("evaluating") as status:
         done = evaluate_model(job, stage=status.update)
-    write_json(done.report, artifacts / "evaluation.json")
+    folder = _model_folder(artifacts, work, preset)
+    write_json(done.report, folder / "evaluation.json")
     if html is not None:
         console.print(f"report: {write_report(done.measured, html)}")
-    _write_card(artifacts, card)
+    _write_card(folder, card, preset)
     console.print(_summary(done.report))
 
 
@@ -181,8 +189,8 @@ def export_command(
     audio: Audio = DEFAULT_AUDIO,
     work: Work = DEFAULT_WORK,
     preset: PresetName = "cpu",
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
-    card: Annotated[Path, typer.Option(help="Where else the model card goes.")] = Path("docs/model-card.md"),
+    artifacts: Artifacts = None,
+    card: Card = None,
     variant: Annotated[str, typer.Option(help="fp32 (always written), int8, fp16, or all.")] = "all",
 ) -> None:
     """Write transform.onnx and model.onnx with their contract, check them against torch, and sum them up.
@@ -190,7 +198,8 @@ def export_command(
     Needs the calibration of `evaluate` in the artifacts folder. The smaller variants go to folders of
     their own; what each loses in accuracy is measured and goes to variants.json and the card.
     """
-    report = read_json(artifacts / "evaluation.json")
+    folder = _model_folder(artifacts, work, preset)
+    report = read_json(folder / "evaluation.json")
     calibration = Calibration.model_validate(report["calibration"])
     space = Workspace(audio, work, preset)
     model = load_model(space.checkpoint)
@@ -202,7 +211,7 @@ def export_command(
     job = ExportJob(
         model,
         contract,
-        artifacts,
+        folder,
         wanted_variants(_variant(variant)),
         calibration=load_windows(space.calibration_plan),
         validation=load_windows(space.validation_plan),
@@ -210,9 +219,9 @@ def export_command(
     )
     with console.status("exporting") as status:
         parity, _ = export_all(job, stage=status.update)
-    _write_card(artifacts, card)
+    _write_card(folder, card, preset)
     names = ("evaluation.json", REPORT_FILE, "MODEL_CARD.md")
-    (artifacts / "checksums.txt").write_text(checksums(artifacts, names), encoding="utf-8")
+    (folder / "checksums.txt").write_text(checksums(folder, names), encoding="utf-8")
     console.print(f"exported {report['model_id']}: {parity}", highlight=False)
 
 
@@ -240,12 +249,18 @@ def _make_benchmark_windows(work: Path, workers: int) -> None:
                 progress.advance(task)
 
 
-def _write_card(artifacts: Path, card: Path) -> None:
-    text = model_card(read_json(artifacts / "evaluation.json"))
-    variants = artifacts / REPORT_FILE
+def _model_folder(asked: Path | None, work: Path, preset: str) -> Path:
+    """Where the model goes: what is shipped is not overwritten by a trial."""
+    return asked or (SHIPPED if preset in WITH_BENCHMARK else work / f"artifacts-{preset}")
+
+
+def _write_card(folder: Path, card: Path | None, preset: str) -> None:
+    text = model_card(read_json(folder / "evaluation.json"))
+    variants = folder / REPORT_FILE
     if variants.exists():
         text += "\n" + variants_section(VariantReport.model_validate_json(variants.read_text(encoding="utf-8")))
-    for path in (artifacts / "MODEL_CARD.md", card):
+    elsewhere = card or (SHIPPED_CARD if preset in WITH_BENCHMARK else None)
+    for path in (folder / "MODEL_CARD.md", *([elsewhere] if elsewhere else [])):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

@@ -44,3 +44,10 @@ def test_export_before_evaluation_is_refused(
 ) -> None:
     assert run(monkeypatch, "export", "--work", str(tmp_path), "--artifacts", str(tmp_path)) == 2
     assert "evaluation.json" in capsys.readouterr().err
+
+
+def test_a_trial_is_not_written_over_the_shipped_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "export", "--preset", "smoke", "--work", str(tmp_path)) == 2
+    assert str(tmp_path / "artifacts-smoke" / "evaluation.json") in capsys.readouterr().err.replace("\n", "")
