@@ -29,6 +29,7 @@ class Metrics:
         self._server: WSGIServer | None = None
         self._presence_metrics()
         self._ledger_metrics()
+        self._stream_metrics()
         self._inference_metrics()
         self._source_metrics()
         self._publisher_metrics()
@@ -110,6 +111,11 @@ class Metrics:
         self.windows = self._counter("windows_analysed_total", "Windows analysed.", "hydrophone")
         self.windows_abstained = self._counter(
             "windows_abstained_total", "Analysed windows on which the model did not know.", "hydrophone", "call_type"
+        )
+
+    def _stream_metrics(self) -> None:
+        self.sample_rate = self._gauge(
+            "sample_rate_hertz", "Sample rate of the hydrophone's stream: turns counted samples into time.", "hydrophone"
         )
 
     def _inference_metrics(self) -> None:
@@ -205,7 +211,7 @@ class Metrics:
             "condition", "hydrophone",
         )  # fmt: skip
         self.selftest_calls = self._counter(
-            "selftest_calls_total", "Simulated calls mixed into copies of the live audio, by outcome: heard, missed, void.",
+            "selftest_calls_total", "Simulated calls mixed into copies of live audio, by outcome: heard, missed, void.",
             "hydrophone", "call_type", "snr_db", "outcome",
         )  # fmt: skip
         self.selftest_recall = self._gauge(
