@@ -115,7 +115,7 @@ class Metrics:
 
     def _stream_metrics(self) -> None:
         self.sample_rate = self._gauge(
-            "sample_rate_hertz", "Sample rate of the hydrophone's stream: turns counted samples into time.", "hydrophone"
+            "sample_rate_hertz", "Sample rate of the stream, which turns samples into time.", "hydrophone"
         )
 
     def _inference_metrics(self) -> None:
