@@ -26,6 +26,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # process_cpu_seconds_total and its kin
         self._server: WSGIServer | None = None
         self._presence_metrics()
         self._ledger_metrics()
@@ -34,7 +35,6 @@ class Metrics:
         self._source_metrics()
         self._publisher_metrics()
         self._quality_metrics()
-        self._effort_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection) -> int:
@@ -166,17 +166,6 @@ class Metrics:
         self.publisher_failures = self._counter("publisher_failures_total", "Failed attempts.", "publisher")
         self.publisher_deadletters = self._counter(
             "publisher_deadletters_total", "Events a publisher will never accept.", "publisher"
-        )
-
-    def _effort_metrics(self) -> None:
-        ProcessCollector(registry=self.registry)
-        self.sample_rate = self._gauge("sample_rate_hertz", "Nominal rate of the hydrophone's stream.", "hydrophone")
-        self.listened = self._counter(
-            "listened_seconds_total", "Analysed audio in which the species could have been heard.",
-            "hydrophone", "species",
-        )  # fmt: skip
-        self.presence = self._counter(
-            "presence_seconds_total", "Listened seconds during which the species was present.", "hydrophone", "species"
         )
 
     def _quality_metrics(self) -> None:
