@@ -44,7 +44,15 @@ class DeliveryError(SeaCanaryError):
 
 
 class DeliveryRetryable(DeliveryError):
-    """The far side is unwell; back off and try again."""
+    """The far side is unwell; back off and try again.
+
+    Attributes:
+        after_s: how long it asked to be left alone, seconds; None: it did not say.
+    """
+
+    def __init__(self, message: str, *, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class DeliveryRejected(DeliveryError):

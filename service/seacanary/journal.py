@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
 from seacanary.events import Event, JournalEntry
-from seacanary.journal_store import JournalStore
+from seacanary.journal_store import DeadLetter, JournalStore
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -132,12 +132,24 @@ class Journal:
 
     async def dead_letter(self, publisher: str, entry: JournalEntry, reason: str) -> None:
         """Put aside an entry its destination will never take, and go on behind it."""
-        await self._on_disk(self._store.dead_letter, publisher, entry, reason)
+        await self._on_disk(self._store.dead_letter, publisher, entry, reason, now=self._now)
         await self._cursor_is(publisher, entry.sequence)
 
-    async def dead_letters(self, publisher: str) -> list[tuple[JournalEntry, str]]:
-        """What a destination refused, in order, each with the reason."""
+    async def dead_letters(self, publisher: str | None = None) -> list[DeadLetter]:
+        """What a destination refused, or all of them, in order."""
         return await self._on_disk(self._store.dead_letters, publisher)
+
+    async def to_retry(self, publisher: str, limit: int) -> list[JournalEntry]:
+        """Up to `limit` dead letters that a person has asked to be tried again, in order."""
+        return await self._on_disk(self._store.to_retry, publisher, limit)
+
+    async def put_back(self, publisher: str, entry: JournalEntry, reason: str) -> None:
+        """Put aside again what was tried again in vain; nothing if it was dropped meanwhile."""
+        await self._on_disk(self._store.put_back, publisher, entry, reason, now=self._now)
+
+    async def drop_dead_letter(self, publisher: str, entry: JournalEntry) -> None:
+        """Forget that an entry was refused: it has been delivered after all."""
+        await self._on_disk(self._store.drop_dead_letters, publisher, [entry.sequence])
 
     async def states(self) -> dict[str, str]:
         """Tracker states by name, as last stored."""

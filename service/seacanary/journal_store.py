@@ -5,11 +5,11 @@ wait for the disk: with NORMAL a power cut may take back the last commits, and a
 a publisher has already sent out would lose its place to another one.
 """
 
-import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -18,32 +18,29 @@ from pydantic import ValidationError
 
 from seacanary.errors import JournalError
 from seacanary.events import EVENT, Event, JournalEntry
-
-SCHEMA_VERSION = 1
-# "SeaC", in SQLite's application_id: a file of another program is not written to.
-APPLICATION_ID = 0x53656143
-
-SCHEMA = """
-CREATE TABLE events (
-    sequence INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    entry_ms INTEGER NOT NULL,
-    entry_step INTEGER NOT NULL,
-    event TEXT NOT NULL
-) STRICT;
-CREATE TABLE cursors (publisher TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
-CREATE TABLE dead_letters (
-    publisher TEXT NOT NULL,
-    sequence INTEGER NOT NULL REFERENCES events (sequence),
-    reason TEXT NOT NULL,
-    PRIMARY KEY (publisher, sequence)
-) STRICT;
-CREATE TABLE states (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
-CREATE TABLE done_files (path TEXT PRIMARY KEY) STRICT;
-"""
+from seacanary.journal_schema import SCHEMA_VERSION, locked, prepare, translated, uri_of
 
 NO_CURSORS: Mapping[str, int] = MappingProxyType({})
 ENTRY_COLUMNS = "sequence, entry_ms, entry_step, event"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that a destination would not take.
+
+    Attributes:
+        publisher: who was to deliver it.
+        entry: the event and its place in the journal.
+        reason: why it was put aside.
+        refused_ms: when, ms since 1970; None: before that was noted.
+        retry: whether a person has asked to have it tried again.
+    """
+
+    publisher: str
+    entry: JournalEntry
+    reason: str
+    refused_ms: int | None
+    retry: bool
 
 
 class JournalStore:
@@ -66,9 +63,9 @@ class JournalStore:
         Raises:
             JournalError: in use, not a journal, damaged, or of a newer version.
         """
-        lock = _locked(path)
+        lock = locked(path)
         try:
-            return cls._connected(path, f"file:{_uri(path)}?mode=rwc", lock=lock)
+            return cls._connected(path, "rwc", lock=lock)
         except BaseException:
             lock.close()
             raise
@@ -78,18 +75,42 @@ class JournalStore:
         """Look into a journal that a running station may be writing."""
         if not path.exists():
             raise JournalError(f"{path}: there is no journal here")
-        return cls._connected(path, f"file:{_uri(path)}?mode=ro", lock=None)
+        return cls._connected(path, "ro", lock=None)
 
     @classmethod
-    def _connected(cls, path: Path, uri: str, *, lock: IO[bytes] | None) -> "JournalStore":
-        with _translated(path):
+    def open_to_mark(cls, path: Path) -> "JournalStore":
+        """Open for marks on dead letters, while a station may be running.
+
+        The station's lock keeps a second writer of events away. These marks need none:
+        they touch no table that the station keeps in memory, each is a transaction of its
+        own, and SQLite lets one writer at a time into the WAL while the other waits.
+
+        Raises:
+            JournalError: as open(); an older journal is brought up to date first, if no station holds it.
+        """
+        with cls.open_to_read(path) as looked_into:
+            [(version,)] = looked_into._rows("PRAGMA user_version")
+        if version < SCHEMA_VERSION:
+            cls.open(path).close()
+        return cls._connected(path, "rw", lock=None)
+
+    @classmethod
+    def _connected(cls, path: Path, mode: str, *, lock: IO[bytes] | None) -> "JournalStore":
+        uri = f"file:{uri_of(path)}?mode={mode}"
+        with translated(path):
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
             try:
-                _prepare(connection, path, writing=lock is not None)
+                prepare(connection, path, writing=lock is not None)
                 return cls(connection, path=path, lock=lock)
             except BaseException:
                 connection.close()
                 raise
+
+    def __enter__(self) -> "JournalStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Release file and lock; safe to call twice."""
@@ -144,21 +165,60 @@ class JournalStore:
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (publisher, sequence))
 
-    def dead_letter(self, publisher: str, entry: JournalEntry, reason: str) -> None:
+    def dead_letter(
+        self, publisher: str, entry: JournalEntry, reason: str, *, now: Callable[[], float] = time.time
+    ) -> None:
         """Put aside an entry its destination will never take, and go on behind it."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?)", (publisher, entry.sequence, reason)
+                "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, 0)",
+                (publisher, entry.sequence, reason, round(now() * 1000)),
             )
             connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (publisher, entry.sequence))
 
-    def dead_letters(self, publisher: str) -> list[tuple[JournalEntry, str]]:
-        """What a destination refused, in order, each with the reason."""
+    def put_back(
+        self, publisher: str, entry: JournalEntry, reason: str, *, now: Callable[[], float] = time.time
+    ) -> None:
+        """Put aside again what was tried again in vain; nothing if it was dropped meanwhile."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE dead_letters SET reason = ?, refused_ms = ?, retry = 0 WHERE publisher = ? AND sequence = ?",
+                (reason, round(now() * 1000), publisher, entry.sequence),
+            )
+
+    def dead_letters(self, publisher: str | None = None) -> list[DeadLetter]:
+        """What a destination refused, or all of them, in order."""
         query = (
-            f"SELECT {ENTRY_COLUMNS}, reason FROM dead_letters JOIN events USING (sequence) "
-            "WHERE publisher = ? ORDER BY sequence"
+            f"SELECT {ENTRY_COLUMNS}, publisher, reason, refused_ms, retry FROM dead_letters JOIN events "
+            "USING (sequence) WHERE ?1 IS NULL OR publisher = ?1 ORDER BY publisher, sequence"
         )
-        return [(self._entry(row), str(row[4])) for row in self._rows(query, publisher)]
+        return [
+            DeadLetter(str(row[4]), self._entry(row), reason=str(row[5]), refused_ms=row[6], retry=bool(row[7]))
+            for row in self._rows(query, publisher)
+        ]
+
+    def to_retry(self, publisher: str, limit: int) -> list[JournalEntry]:
+        """Up to `limit` dead letters that are to be tried again, in order."""
+        query = (
+            f"SELECT {ENTRY_COLUMNS} FROM dead_letters JOIN events USING (sequence) "
+            "WHERE publisher = ? AND retry ORDER BY sequence LIMIT ?"
+        )
+        return [self._entry(row) for row in self._rows(query, publisher, limit)]
+
+    def mark_for_retry(self, publisher: str, sequences: Iterable[int]) -> int:
+        """Have dead letters tried again by the station; how many of them there were."""
+        return self._on_each("UPDATE dead_letters SET retry = 1", publisher, sequences)
+
+    def drop_dead_letters(self, publisher: str, sequences: Iterable[int]) -> int:
+        """Forget that entries were refused: delivered after all, or given up. How many of them there were."""
+        return self._on_each("DELETE FROM dead_letters", publisher, sequences)
+
+    def _on_each(self, statement: str, publisher: str, sequences: Iterable[int]) -> int:
+        with self._transaction() as connection:
+            return sum(
+                connection.execute(f"{statement} WHERE publisher = ? AND sequence = ?", (publisher, sequence)).rowcount
+                for sequence in sequences
+            )
 
     def states(self) -> dict[str, str]:
         """Tracker states by name, as last stored."""
@@ -168,13 +228,13 @@ class JournalStore:
         """Files that have been heard to their end."""
         return frozenset(str(row[0]) for row in self._rows("SELECT path FROM done_files"))
 
-    def _rows(self, query: str, *values: str | int) -> list[Any]:
-        with _translated(self._path):
+    def _rows(self, query: str, *values: str | int | None) -> list[Any]:
+        with translated(self._path):
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _translated(self._path):
+        with translated(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -211,59 +271,3 @@ def _inserted(connection: sqlite3.Connection, entry: JournalEntry) -> bool:
     )
     query = "INSERT INTO events VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
     return connection.execute(query, row).rowcount == 1
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, *, writing: bool) -> None:
-    """Check that the file is a journal this version can use; make it one if it is new."""
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application_id != APPLICATION_ID and (tables or not writing):
-        raise JournalError(f"{path}: this SQLite file is not a seacanary journal; name another path")
-    if version > SCHEMA_VERSION:
-        raise JournalError(
-            f"{path}: journal of version {version}, but this seacanary knows up to {SCHEMA_VERSION}; upgrade it"
-        )
-    if writing:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            _create(connection)
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise JournalError(f"{path}: the journal is damaged ({verdict}); move it away and start again")
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    """Lay out a new journal in one transaction: a kill leaves none or a whole one."""
-    connection.executescript(
-        f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    )
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """Take the writer's lock, which the kernel gives back however the process ends."""
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_path.open("ab")
-    except OSError as exc:
-        raise JournalError(f"{path}: cannot be written here: {exc}") from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        lock.close()
-        raise JournalError(f"{path}: another seacanary is writing this journal") from exc
-    return lock
-
-
-def _uri(path: Path) -> str:
-    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as exc:
-        raise JournalError(f"{path}: {exc}") from exc

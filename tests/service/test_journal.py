@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from event_samples import event
 from seacanary.errors import JournalError
 from seacanary.journal import Journal
-from seacanary.journal_store import SCHEMA_VERSION, JournalStore
+from seacanary.journal_schema import MIGRATIONS, SCHEMA_VERSION
+from seacanary.journal_store import DeadLetter, JournalStore
 
 
 async def test_entries_come_back_as_they_went_in(tmp_path: Path) -> None:
@@ -96,11 +99,12 @@ async def test_waiting_ends_when_an_event_comes(tmp_path: Path) -> None:
 
 
 async def test_a_dead_letter_is_kept_with_its_reason_and_passed(tmp_path: Path) -> None:
-    async with await Journal.open(tmp_path / "journal.db") as journal:
+    async with await Journal.open(tmp_path / "journal.db", now=lambda: 7.0) as journal:
         [first, _] = await journal.append([event(1), event(2)])
         await journal.dead_letter("webhook", first, "410 Gone")
         assert await journal.cursor("webhook") == 1
-        assert await journal.dead_letters("webhook") == [(first, "410 Gone")]
+        letter = DeadLetter("webhook", first, "410 Gone", refused_ms=7000, retry=False)
+        assert await journal.dead_letters("webhook") == await journal.dead_letters() == [letter]
         assert await journal.dead_letters("redis") == []
 
 
@@ -163,7 +167,7 @@ async def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as newer:
         newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     newer.close()
-    with pytest.raises(JournalError, match=r"version 2.*knows up to 1"):
+    with pytest.raises(JournalError, match=r"version 3.*knows up to 2"):
         await Journal.open(path)
 
 
@@ -196,3 +200,138 @@ async def test_a_consumer_moves_its_cursor_with_the_events_it_makes(tmp_path: Pa
         assert await journal.cursor("alerts") == 1
         await asyncio.wait_for(journal.wait_delivered("alerts", 1), 1)
         assert [entry.event async for entry in journal.entries()] == [event(1), event(2)]
+
+
+# --- dead letters, marked by a second process while a station writes ----------
+
+
+async def test_dead_letters_are_marked_while_the_station_holds_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal:
+        written = await journal.append([event(n) for n in range(1, 5)])
+        for entry in written:
+            await journal.dead_letter("webhook", entry, "400 Bad Request")
+        with JournalStore.open_to_mark(path) as other:
+            assert other.mark_for_retry("webhook", [3, 1, 99]) == 2
+            assert other.mark_for_retry("redis", [1]) == 0
+            assert other.drop_dead_letters("webhook", [2]) == 1
+            assert [letter.retry for letter in other.dead_letters()] == [True, True, False]
+        assert await journal.to_retry("webhook", 10) == [written[0], written[2]]
+        assert await journal.to_retry("webhook", 1) == [written[0]]
+        await journal.append([event(5)])
+        assert [e.sequence for e in await journal.read_after(0, 10)] == [1, 2, 3, 4, 5]
+
+
+async def test_what_is_tried_again_is_settled_or_put_back_and_no_cursor_moves(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path, now=lambda: 9.0) as journal:
+        written = await journal.append([event(1), event(2), event(3)])
+        for entry in written[:2]:
+            await journal.dead_letter("webhook", entry, "400 Bad Request")
+        await journal.move_cursor("webhook", 3)
+        with JournalStore.open_to_mark(path) as other:
+            other.mark_for_retry("webhook", [1, 2])
+        await journal.drop_dead_letter("webhook", written[0])
+        await journal.put_back("webhook", written[1], "404 Not Found")
+        await journal.put_back("webhook", written[2], "it never was a dead letter")
+        letter = DeadLetter("webhook", written[1], "404 Not Found", refused_ms=9000, retry=False)
+        assert await journal.dead_letters("webhook") == [letter]
+        assert await journal.cursor("webhook") == 3
+
+
+async def test_marks_wait_for_a_write_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path) as journal:
+        [first] = await journal.append([event(1)])
+        await journal.dead_letter("webhook", first, "410 Gone")
+
+    def mark() -> int:
+        with JournalStore.open_to_mark(path) as other:
+            return other.mark_for_retry("webhook", [1])
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as hold:
+        hold.execute("BEGIN IMMEDIATE")
+        marking = asyncio.create_task(asyncio.to_thread(mark))
+        await asyncio.sleep(0.05)
+        assert not marking.done()
+        hold.execute("ROLLBACK")
+    assert await marking == 1
+
+
+def test_marks_need_a_journal(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="there is no journal here"):
+        JournalStore.open_to_mark(tmp_path / "journal.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- a journal of version 1 ---------------------------------------------------
+
+VERSION_1 = """
+CREATE TABLE events (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, entry_ms INTEGER NOT NULL,
+    entry_step INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
+CREATE TABLE cursors (publisher TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
+CREATE TABLE dead_letters (publisher TEXT NOT NULL, sequence INTEGER NOT NULL REFERENCES events (sequence),
+    reason TEXT NOT NULL, PRIMARY KEY (publisher, sequence)) STRICT;
+CREATE TABLE states (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+CREATE TABLE done_files (path TEXT PRIMARY KEY) STRICT;
+PRAGMA application_id = 0x53656143;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A journal as the first version left it: one event, refused by a webhook."""
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(VERSION_1)
+        row = (1, str(event(1).id), 1000, 0, event(1).model_dump_json())
+        connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO dead_letters VALUES ('webhook', 1, '410 Gone')")
+        connection.execute("INSERT INTO cursors VALUES ('webhook', 1)")
+    return path
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@pytest.mark.parametrize("opener", [JournalStore.open, JournalStore.open_to_mark])
+def test_an_older_journal_is_brought_up_to_date(old: Path, opener: Callable[[Path], JournalStore]) -> None:
+    with opener(old) as store:
+        [letter] = store.dead_letters()
+        assert (letter.reason, letter.refused_ms, letter.retry) == ("410 Gone", None, False)
+        assert store.mark_for_retry("webhook", [1]) == 1
+        assert store.cursor("webhook") == 1
+        assert [entry.event for entry in store.to_retry("webhook", 9)] == [event(1)]
+    assert version_of(old) == SCHEMA_VERSION
+
+
+def test_reading_leaves_an_older_journal_as_it_is(old: Path) -> None:
+    with JournalStore.open_to_read(old) as store:
+        assert [entry.event for entry in store.read_after(0, 9)] == [event(1)]
+    assert version_of(old) == 1
+
+
+def test_a_migration_that_fails_half_way_leaves_the_old_journal(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = "ALTER TABLE dead_letters ADD COLUMN retry INTEGER; ALTER TABLE nowhere ADD COLUMN retry INTEGER;"
+    with monkeypatch.context() as patched:
+        patched.setitem(MIGRATIONS, 1, broken)
+        with pytest.raises(JournalError, match="nowhere"):
+            JournalStore.open(old)
+    assert version_of(old) == 1
+    JournalStore.open(old).close()
+    assert version_of(old) == SCHEMA_VERSION
+
+
+def test_a_migrated_journal_has_the_tables_of_a_new_one(old: Path, tmp_path: Path) -> None:
+    JournalStore.open(old).close()
+    JournalStore.open(tmp_path / "new.db").close()
+    assert columns_of(old) == columns_of(tmp_path / "new.db")
+
+
+def columns_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: connection.execute(f"PRAGMA table_info({table})").fetchall() for table in sorted(tables)}

@@ -143,7 +143,8 @@ async def test_one_refused_event_is_put_aside_and_the_others_arrive(journal: Jou
     async with delivering(journal, far_side := FarSide(picky)) as delivery:
         assert await delivery.drain(5)
     assert far_side.received == [1, 3, 4, 5]
-    assert await journal.dead_letters("far") == [(written[1], "413 too large")]
+    [letter] = await journal.dead_letters("far")
+    assert (letter.entry, letter.reason) == (written[1], "413 too large")
     assert delivery.status.dead_letters == 1
 
 
@@ -238,7 +239,8 @@ async def test_a_dead_letter_that_cannot_be_written_is_tried_on(journal: Journal
             await failed.wait()
         assert await delivery.drain(5)
     assert far_side.received == [2]
-    assert await journal.dead_letters("far") == [(first, "413 too large")]
+    [letter] = await journal.dead_letters("far")
+    assert (letter.entry, letter.reason) == (first, "413 too large")
     assert delivery.status.dead_letters == 1
 
 
