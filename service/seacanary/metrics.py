@@ -34,6 +34,7 @@ class Metrics:
         self._inference_metrics()
         self._source_metrics()
         self._publisher_metrics()
+        self._delivery_metrics()
         self._quality_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
@@ -156,6 +157,16 @@ class Metrics:
             "audio_age_seconds", "Time since the last audio of the hydrophone was analysed.", "hydrophone"
         )
         self.clock_steps = self._counter("clock_steps_total", "Steps of the system clock seen.", "hydrophone")
+
+    def _delivery_metrics(self) -> None:
+        self.circuit_state = self._gauge(
+            "circuit_state", "1 for the state a publisher's circuit is in: open while it is only probed.",
+            "publisher", "state",
+        )  # fmt: skip
+        self.publisher_requests = self._counter(
+            "publisher_requests_total", "Requests, by what became of them: delivered, retried or rejected.",
+            "publisher", "outcome",
+        )  # fmt: skip
 
     def _publisher_metrics(self) -> None:
         self.journal_failures = self._counter("journal_failures_total", "Failed attempts to write the journal.")

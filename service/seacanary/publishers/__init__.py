@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from seacanary.events import JournalEntry
+from seacanary.events import Event, JournalEntry
 
 
 class Publisher(Protocol):
@@ -22,6 +22,14 @@ class Publisher(Protocol):
 
     async def aclose(self) -> None:
         """Release connections; safe to call twice."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A destination for some events only; the others are passed over without asking it."""
+
+    def carries(self, event: Event) -> bool:
+        """Whether an event is to be delivered there."""
 
 
 @runtime_checkable

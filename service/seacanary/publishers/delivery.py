@@ -1,71 +1,39 @@
 """Delivery: cursor, backoff and dead letters, once for every publisher.
 
 The cursor moves only after the far side has acknowledged, so a crash at any
-instant repeats at most one batch; each publisher recognises its repeats.
+instant repeats at most one batch; each publisher recognises its repeats, or says which they are.
+Events go in the journal's order: one that fails is waited for, until it is given up. A dead
+letter that a person has asked to be tried again goes out of turn, once.
 A journal that fails is tried on, as a far side is: an outage of the disk ends nothing.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Never, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable, JournalError
+from seacanary.errors import DeliveryError, DeliveryLost, DeliveryRejected, DeliveryRetryable, JournalError
 from seacanary.events import JournalEntry
 from seacanary.journal import Journal
-from seacanary.publishers import Publisher, Rechecked
+from seacanary.publishers import Publisher, Rechecked, Selective
+from seacanary.publishers.circuit import Circuit, DeliveryPolicy, PatientPolicy
+from seacanary.publishers.delivery_status import DeliveryStatus
+
+__all__ = ["Delivery", "DeliveryPolicy", "DeliveryStatus", "PatientPolicy"]
 
 T = TypeVar("T")
 
+# Entries looked through at once for those that a selective publisher carries.
+READ_AHEAD = 200
+# Dead letters tried again before newer events have their turn.
+RETRIED_AT_ONCE = 20
+
 log = logging.getLogger(__name__)
-
-
-class DeliveryPolicy(BaseModel):
-    """How patiently events are delivered."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    batch: int = Field(200, ge=1, le=1000, description="events handed over at once, at most")
-    timeout_s: float = Field(10.0, gt=0, description="longest wait for one acknowledgement")
-    first_wait_s: float = Field(0.5, gt=0, description="upper bound of the first wait after a failure")
-    longest_wait_s: float = Field(30.0, gt=0, description="upper bound of any wait after a failure")
-    recheck_s: float = Field(15.0, gt=0, description="idle time after which the far side is asked for losses")
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryStatus:
-    """Where one publisher stands.
-
-    Attributes:
-        publisher: its name.
-        delivered: sequence up to which everything is delivered.
-        waiting: events after that.
-        oldest_waiting_ms: when the first of them entered the journal, ms since 1970.
-        failures: attempts that failed since the start.
-        dead_letters: events put aside since the start.
-        refills: times the far side was found to have lost entries since the start.
-        journal_failures: reads and writes of the journal that failed since the start.
-        trouble: why the last attempt failed; None when it did not.
-    """
-
-    publisher: str
-    delivered: int = 0
-    waiting: int = 0
-    oldest_waiting_ms: int | None = None
-    failures: int = 0
-    dead_letters: int = 0
-    refills: int = 0
-    journal_failures: int = 0
-    trouble: str | None = None
-
-    def lag_s(self, now_s: float) -> float:
-        """Age of the oldest event still waiting, seconds; 0 if none is."""
-        return 0.0 if self.oldest_waiting_ms is None else max(0.0, now_s - self.oldest_waiting_ms / 1000)
 
 
 class Delivery:
@@ -78,10 +46,23 @@ class Delivery:
         *,
         policy: DeliveryPolicy,
         on_change: Callable[[DeliveryStatus], None],
+        now_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Deliver from `journal` to `publisher`; `on_change` learns of every step on the loop."""
+        """Prepare.
+
+        Args:
+            journal: what is delivered.
+            publisher: where to.
+            policy: how patiently.
+            on_change: learns of every step, on the loop.
+            now_s: system clock, seconds since 1970, for the age of events.
+            monotonic_s: a clock for intervals.
+        """
         self._journal, self._publisher, self._policy = journal, publisher, policy
-        self._on_change = on_change
+        self._on_change, self._now_s, self._monotonic_s = on_change, now_s, monotonic_s
+        self._began_s = self._looked_s = monotonic_s()
+        self._circuit = Circuit(policy)
         self._backoff = wait_random_exponential(multiplier=policy.first_wait_s, max=policy.longest_wait_s)
         self.status = DeliveryStatus(publisher.name)
 
@@ -89,12 +70,30 @@ class Delivery:
         """Deliver until cancelled."""
         sequence = await self._of_journal(lambda: self._journal.cursor(self._publisher.name))
         while True:
-            await self._report_lag(sequence)
-            batch = await self._read_after(sequence, self._policy.batch)
             try:
-                sequence = await (self._deliver(batch) if batch else self._idle(sequence))
+                sequence = await self._step(sequence)
             except DeliveryLost as lost:
                 sequence = await self._go_back(sequence, lost)
+
+    async def _step(self, sequence: int) -> int:
+        """Deliver what comes next after a sequence, or wait for it; the sequence reached."""
+        await self._retry_dead_letters()
+        entries = await self._read_after(sequence, self._policy.batch if self._carries_all else READ_AHEAD)
+        carried = [entry for entry in entries if self._carries(entry)]
+        if carried:
+            await self._report_lag(carried[0].sequence - 1)
+            return await self._deliver(carried[: self._policy.batch])
+        if entries:
+            return await self._reach(entries[-1].sequence)
+        await self._report_lag(sequence)
+        return await self._idle(sequence)
+
+    @property
+    def _carries_all(self) -> bool:
+        return not isinstance(self._publisher, Selective)
+
+    def _carries(self, entry: JournalEntry) -> bool:
+        return not isinstance(self._publisher, Selective) or self._publisher.carries(entry.event)
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until run() has delivered all there is now; False if the time was too short."""
@@ -109,19 +108,59 @@ class Delivery:
     async def _deliver(self, batch: Sequence[JournalEntry]) -> int:
         """Deliver a batch; one that is refused goes entry by entry, to find the culprit."""
         try:
-            await self._persist(lambda: self._publisher.publish(batch))
+            await self._persist(lambda: self._publisher.publish(batch), until=lambda: self._is_too_old(batch[0]))
         except DeliveryRejected as rejected:
+            self._report(refused=self.status.refused + 1)
             if len(batch) > 1:
                 return await self._deliver(batch[:1])
             await self._put_aside(batch[0], str(rejected))
             return batch[0].sequence
-        await self._move_cursor(batch[-1].sequence)
-        return batch[-1].sequence
+        except DeliveryRetryable as unwell:
+            await self._put_aside(batch[0], f"given up after {self._policy.give_up_s:g} s: {unwell}")
+            return batch[0].sequence
+        self._report(acknowledged=self.status.acknowledged + 1)
+        return await self._reach(batch[-1].sequence)
+
+    async def _reach(self, sequence: int) -> int:
+        await self._report_lag(sequence)
+        await self._move_cursor(sequence)
+        return sequence
+
+    def _is_too_old(self, entry: JournalEntry) -> bool:
+        """Whether to give an event up. A clock that has been set forward makes nothing older than this run."""
+        age_s = min(self._now_s() - entry.entry_ms / 1000, self._monotonic_s() - self._began_s)
+        return self._policy.give_up_s is not None and age_s >= self._policy.give_up_s
 
     async def _put_aside(self, entry: JournalEntry, reason: str) -> None:
-        log.error("%s refused event %d for good: %s", self._publisher.name, entry.sequence, reason)
+        log.error("%s puts event %d aside: %s", self._publisher.name, entry.sequence, reason)
         await self._of_journal(lambda: self._journal.dead_letter(self._publisher.name, entry, reason))
         self._report(dead_letters=self.status.dead_letters + 1)
+
+    async def _retry_dead_letters(self) -> None:
+        """Now and then, offer what a person has asked to be tried again."""
+        if self._circuit.state != "closed" or self._monotonic_s() - self._looked_s < self._policy.recheck_s:
+            return
+        self._looked_s = self._monotonic_s()
+        name = self._publisher.name
+        for entry in await self._of_journal(lambda: self._journal.to_retry(name, RETRIED_AT_ONCE)):
+            if not await self._retry_once(entry):
+                return
+
+    async def _retry_once(self, entry: JournalEntry) -> bool:
+        """Offer a dead letter once; False if the far side is unwell, so that the next may wait."""
+        name = self._publisher.name
+        try:
+            await self._attempt(lambda: self._publisher.publish([entry]))
+        except DeliveryError as failed:
+            reason, unwell = str(failed), isinstance(failed, DeliveryRetryable)
+            log.warning("%s does not take event %d now either: %s", name, entry.sequence, reason)
+            await self._of_journal(lambda: self._journal.put_back(name, entry, reason))
+            self._report(failures=self.status.failures + unwell, refused=self.status.refused + (not unwell))
+            return not unwell
+        await self._of_journal(lambda: self._journal.drop_dead_letter(name, entry))
+        log.info("%s has taken event %d after all", name, entry.sequence)
+        self._report(acknowledged=self.status.acknowledged + 1)
+        return True
 
     async def _idle(self, sequence: int) -> int:
         """Wait for an event; meanwhile ask now and then whether what was delivered is still there."""
@@ -144,18 +183,39 @@ class Delivery:
         await asyncio.sleep(self._policy.first_wait_s)
         return back_to
 
-    async def _persist(self, attempt: Callable[[], Awaitable[None]]) -> None:
-        """Try until it works, with exponential backoff and full jitter."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(DeliveryRetryable),
-            wait=self._backoff,
-            before_sleep=self._note_failure,
-            reraise=True,
-        )
-        await retrying(self._attempt, attempt)
+    async def _persist(
+        self, attempt: Callable[[], Awaitable[None]], *, until: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Try until it works or `until` says that it was tried long enough.
+
+        Raises:
+            DeliveryRetryable: it was.
+        """
+        if self._circuit.state == "open":  # the event before was given up; this one does not hurry
+            await asyncio.sleep(self._circuit.wait_s())
+        while True:
+            self._circuit.asking()
+            self._report(circuit=self._circuit.state)
+            try:
+                await self._attempt(attempt)
+            except DeliveryRetryable as unwell:
+                self._circuit.failed()
+                await self._note_failure(str(unwell))
+                if until():
+                    raise
+                await asyncio.sleep(self._circuit.wait_s(unwell.after_s))
+            except DeliveryError:
+                self._note_answer()
+                raise
+            else:
+                self._note_answer()
+                return
+
+    def _note_answer(self) -> None:
+        self._circuit.answered()
         if self.status.trouble is not None:
-            log.info("%s takes events again", self._publisher.name)
-            self._report(trouble=None)
+            log.info("%s answers again", self._publisher.name)
+        self._report(trouble=None, circuit=self._circuit.state)
 
     async def _attempt(self, attempt: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -164,12 +224,11 @@ class Delivery:
         except TimeoutError as exc:
             raise DeliveryRetryable(f"no acknowledgement within {self._policy.timeout_s} s") from exc
 
-    async def _note_failure(self, retry: RetryCallState) -> None:
+    async def _note_failure(self, trouble: str) -> None:
         """Log a trouble once, when it begins or changes; count every attempt."""
-        trouble = str(retry.outcome.exception()) if retry.outcome else "unknown"
         if trouble != self.status.trouble:
             log.warning("%s does not take events: %s", self._publisher.name, trouble)
-        self._report(failures=self.status.failures + 1, trouble=trouble)
+        self._report(failures=self.status.failures + 1, trouble=trouble, circuit=self._circuit.state)
         await self._report_lag(self.status.delivered)
 
     async def _report_lag(self, delivered: int) -> None:
