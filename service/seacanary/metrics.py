@@ -36,6 +36,7 @@ class Metrics:
         self._publisher_metrics()
         self._delivery_metrics()
         self._quality_metrics()
+        self._retention_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection) -> int:
@@ -218,3 +219,16 @@ class Metrics:
             "selftest_recall_ratio", "Share of the latest self-test calls that were heard; void trials not counted.",
             "hydrophone", "call_type", "snr_db",
         )  # fmt: skip
+
+    def _retention_metrics(self) -> None:
+        self.evidence_bytes = self._gauge("evidence_bytes", "Evidence kept.", "species")
+        self.evidence_deleted = self._counter(
+            "evidence_deleted_total", "Clips deleted to keep to age, size, headroom or quota.", "species", "cause"
+        )
+        self.disk_free = self._gauge("disk_free_bytes", "Free on the file system of the evidence.")
+        self.disk_headroom = self._gauge(
+            "disk_headroom_hours", "Hours until it is full, as fast as it fills now; +Inf while it does not fill."
+        )
+        self.evidence_state = self._gauge("evidence_state", "1 for the state: recording or stopped.", "state")
+        self.evidence_copies = self._counter("evidence_copies_total", "Copies: verified, or failed attempts.", "outcome")
+        self.archive_bytes = self._gauge("archive_bytes", "Continuous archive kept.")
