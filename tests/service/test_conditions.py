@@ -1,0 +1,90 @@
+"""Conditions: told when they begin and when they end, once each, over restarts."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import EPOCH
+from seacanary.conditions import ConditionLog
+from seacanary.events import ConditionEvent, Event
+from seacanary.metrics import Metrics
+
+
+class Told:
+    def __init__(self) -> None:
+        self.events: list[ConditionEvent] = []
+        self.metrics = Metrics()
+
+    async def __call__(self, events: Sequence[Event]) -> None:
+        self.events += [event for event in events if isinstance(event, ConditionEvent)]
+
+    def log(self) -> ConditionLog:
+        return ConditionLog("station", metrics=self.metrics, tell=self)
+
+    def shown(self, condition: str, hydrophone: str) -> float | None:
+        labels = {"condition": condition, "hydrophone": hydrophone}
+        return self.metrics.registry.get_sample_value("seacanary_condition_state", labels)
+
+
+async def test_a_beginning_and_an_end_are_told_once_each() -> None:
+    told = Told()
+    log = told.log()
+    for second in range(6):
+        at = EPOCH + timedelta(seconds=second)
+        await log.note("clipping", "north", holds=1 <= second < 4, at=at, detail="too loud")
+        assert told.shown("clipping", "north") == (1 <= second < 4)
+    assert [(e.change, e.since, e.at) for e in told.events] == [
+        ("begun", EPOCH + timedelta(seconds=1), EPOCH + timedelta(seconds=1)),
+        ("ended", EPOCH + timedelta(seconds=1), EPOCH + timedelta(seconds=4)),
+    ]
+    assert {(e.station, e.hydrophone, e.condition, e.detail) for e in told.events} == {
+        ("station", "north", "clipping", "too loud")
+    }
+
+
+async def test_the_same_facts_have_the_same_ids_and_others_have_others() -> None:
+    first, again = Told(), Told()
+    for told in (first, again):
+        log = told.log()
+        for hydrophone in ("north", None):
+            for condition in ("clipping", "hum"):
+                for holds in (True, False):
+                    await log.note(condition, hydrophone, holds=holds, at=EPOCH)
+    assert [e.id for e in first.events] == [e.id for e in again.events]
+    assert len({e.id for e in first.events}) == 8
+
+
+async def test_the_whole_station_is_the_empty_hydrophone_of_the_metric() -> None:
+    told = Told()
+    log = told.log()
+    await log.note("evidence_stopped", holds=True, at=EPOCH)
+    assert told.shown("evidence_stopped", "") == 1
+    assert told.events[0].hydrophone is None
+    assert log.holds("evidence_stopped")
+    assert not log.holds("evidence_stopped", "north")
+
+
+@given(facts=st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=30), cut=st.integers(0, 30))
+async def test_a_restart_anywhere_repeats_nothing_and_forgets_nothing(facts: list[tuple[str, bool]], cut: int) -> None:
+    whole, parts = Told(), Told()
+    one, first = whole.log(), parts.log()
+    for number, (condition, holds) in enumerate(facts):
+        await one.note(condition, "north", holds=holds, at=EPOCH + timedelta(seconds=number))
+    for number, (condition, holds) in enumerate(facts[:cut]):
+        await first.note(condition, "north", holds=holds, at=EPOCH + timedelta(seconds=number))
+    second = parts.log()
+    second.restore(first.states())
+    for number, (condition, holds) in list(enumerate(facts))[cut:]:
+        await second.note(condition, "north", holds=holds, at=EPOCH + timedelta(seconds=number))
+    assert parts.events == whole.events
+
+
+async def test_what_an_earlier_process_left_open_is_shown_at_once() -> None:
+    before, after = Told(), Told()
+    log = before.log()
+    await log.note("silent", "north", holds=True, at=EPOCH)
+    after.log().restore(log.states())
+    assert after.shown("silent", "north") == 1
+    assert after.events == []
