@@ -34,6 +34,7 @@ class Metrics:
         self._inference_metrics()
         self._source_metrics()
         self._publisher_metrics()
+        self._alert_metrics()
         self._delivery_metrics()
         self._quality_metrics()
         self._retention_metrics()
@@ -230,5 +231,22 @@ class Metrics:
             "disk_headroom_hours", "Hours until it is full, as fast as it fills now; +Inf while it does not fill."
         )
         self.evidence_state = self._gauge("evidence_state", "1 for the state: recording or stopped.", "state")
-        self.evidence_copies = self._counter("evidence_copies_total", "Copies: verified, or failed attempts.", "outcome")
+        self.evidence_copies = self._counter(
+            "evidence_copies_total", "Copies: verified, or failed attempts.", "outcome"
+        )
         self.archive_bytes = self._gauge("archive_bytes", "Continuous archive kept.")
+
+    def _alert_metrics(self) -> None:
+        self.alerts = self._counter("alerts_total", "Alerts journalled.", "rule", "notice")
+        self.alerts_held_back = self._counter(
+            "alerts_held_back_total",
+            "Notices held back: cooldown, quiet_hours, rate_limit, unconfirmed, late.", "rule", "cause",
+        )  # fmt: skip
+        self.alert_open = self._gauge(
+            "alert_open_state", "1 while people have been told that a species is here, and not yet that it left.",
+            "rule", "species",
+        )  # fmt: skip
+        self.event_to_alert = self._histogram(
+            "event_to_alert_seconds", "From an event in the journal to the alert it led to at once, journalled.",
+            buckets=(0.005, 0.01, 0.02, *LATENCY_BUCKETS_S),
+        )  # fmt: skip
