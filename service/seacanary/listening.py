@@ -76,6 +76,7 @@ class Listening:
         batching: BatchingSection,
         metrics: Metrics,
         tell: Callable[[Conclusion], Awaitable[None]],
+        overhear: Callable[[AudioBlock], None] = lambda _: None,
     ) -> None:
         """Prepare to listen.
 
@@ -85,9 +86,10 @@ class Listening:
             batching: how windows wait for it.
             metrics: what to count on.
             tell: called with each conclusion, one at a time, in order per hydrophone.
+            overhear: called with each block before it is analysed; takes microseconds and never raises.
         """
         self._feeds = feeds
-        self._detector, self._metrics, self._tell = detector, metrics, tell
+        self._detector, self._metrics, self._tell, self._overhear = detector, metrics, tell, overhear
         self._batcher = Batcher(batching)
         self._answers = asyncio.Queue[_Answer | None](BATCHES_UNDER_WAY - 1)
         self._stop = asyncio.Event()
@@ -179,6 +181,7 @@ class Listening:
     async def _hear(self, feed: Feed, block: AudioBlock) -> None:
         hydrophone = feed.hydrophone(block.hydrophone)
         self._heard_at_s[block.hydrophone] = time.monotonic()
+        self._overhear(block)
         began = time.perf_counter()
         windows = hydrophone.hear(block)
         self._metrics.stage_duration.labels("intake").observe(time.perf_counter() - began)

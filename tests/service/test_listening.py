@@ -151,3 +151,21 @@ def test_a_model_that_fails_leaves_windows_unobserved_and_the_station_listening(
     assert ledgers["h1"].unobserved > 0
     assert ledgers["h1"].balanced
     assert ledgers["h1"].pending == 0
+
+
+def test_who_listens_along_hears_every_block_before_it_is_analysed(detector: Detector) -> None:
+    blocks, heard = blocks_of(BOUTS, [1000] * 20), list[AudioBlock]()
+
+    async def tell(_: Conclusion) -> None:
+        assert heard
+
+    listening = Listening(
+        [Feed("s", ScriptedSource(blocks), make, patient=True)],
+        detector=detector,
+        batching=BatchingSection(),
+        metrics=Metrics(),
+        tell=tell,
+        overhear=heard.append,
+    )
+    asyncio.run(listening.run())
+    assert heard == list(blocks)
