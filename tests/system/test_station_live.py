@@ -145,7 +145,7 @@ async def test_metrics_are_served_and_agree_with_the_ledger(tmp_path: Path) -> N
     assert samples["seacanary_capture_to_event_seconds_count", ()] > 0
     labels = (("hydrophone", "h1"), ("kind", "started"), ("species", "beluga"))
     assert samples["seacanary_events_total", labels] == 1
-    assert all(name.startswith("seacanary_") for name, _ in samples)
+    assert all(name.startswith(("seacanary_", "process_", "python_")) for name, _ in samples)
 
 
 async def crash_while_present(folder: Path) -> PresenceEvent:
