@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,9 @@ from seacanary.audio import AudioBlock
 from seacanary.clock import StreamClock
 from seacanary.evidence_clips import Held, Range, Stream
 from seacanary.evidence_segments import SegmentStore
+
+# More than the recordings that can be read while a clip waits.
+STREAMS_REMEMBERED = 1024
 
 
 class SpoolSection(BaseModel):
@@ -48,13 +51,11 @@ class Heard:
         stream: the one that runs now.
         end_sample: index after the newest sample.
         end: UTC of that index; None for an undated recording.
-        at_s: monotonic time when it was heard.
     """
 
     stream: Stream
     end_sample: int
     end: datetime | None
-    at_s: float
 
 
 class Spool:
@@ -79,6 +80,9 @@ class Spool:
         self._waiting_bytes = 0
         self._writing = self._over = False
         self._heard: dict[str, Heard] = {}
+        self._left = deque[Stream](maxlen=STREAMS_REMEMBERED)
+        self._began_s = monotonic_s()
+        self._arrived_s: dict[str, float] = {}
         self._times: dict[str, _StreamTime] = {}
         self._shed = Counter[str]()
         self.trouble: str | None = None
@@ -88,6 +92,7 @@ class Spool:
     def hear(self, block: AudioBlock) -> None:
         """Hand over a block of any hydrophone; never blocks."""
         with self._changed:
+            self._arrived_s[block.hydrophone] = self._monotonic_s()
             self._blocks.append(block)
             self._waiting_bytes += block.samples.nbytes
             while self._waiting_bytes > self._queue_bytes and len(self._blocks) > 1:
@@ -120,6 +125,14 @@ class Spool:
         """How far a hydrophone has come in this process; None if nothing was heard."""
         return self._heard.get(hydrophone)
 
+    def has_left(self, stream: Stream) -> bool:
+        """Whether a hydrophone was heard in this stream, and went on in another."""
+        return stream in tuple(self._left)
+
+    def silent_s(self, hydrophone: str) -> float:
+        """How long nothing has come from a hydrophone, seconds; since the start, if nothing has at all."""
+        return self._monotonic_s() - self._arrived_s.get(hydrophone, self._began_s)
+
     def held(self, hydrophone: str) -> tuple[Held, ...]:
         """What there is of a hydrophone."""
         return self._store.held(hydrophone)
@@ -133,8 +146,12 @@ class Spool:
         return self._store.read(stream, first, end)
 
     def keep_from(self, needed: Mapping[str, datetime]) -> None:
-        """Keep samples of a hydrophone from this time on whatever their age, until told otherwise."""
+        """Keep samples of these hydrophones from a time on whatever their age, until told otherwise."""
         self._store.needed_from = dict(needed)
+
+    def keep_all(self) -> None:
+        """Keep everything until told otherwise, as far as there is room."""
+        self._store.needed_from = dict.fromkeys(self._arrived_s, datetime.min.replace(tzinfo=UTC))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was handed over is on disk; False if the time was too short."""
@@ -176,7 +193,10 @@ class Spool:
             with self._changed:
                 self._shed[block.hydrophone] += block.samples.size
         stream = Stream(block.hydrophone, block.epoch, block.sample_rate_hz)
-        self._heard[block.hydrophone] = Heard(stream, block.end_sample, end, self._monotonic_s())
+        before = self._heard.get(block.hydrophone)
+        if before is not None and before.stream != stream:
+            self._left.append(before.stream)
+        self._heard[block.hydrophone] = Heard(stream, block.end_sample, end)
 
 
 class _StreamTime:
