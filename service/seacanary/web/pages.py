@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from seacanary.evidence_names import Part
 from seacanary.web.event_reading import EventReading, JudgedEvent
@@ -45,7 +45,12 @@ class Pages:
         router.add_api_route("/events/{event_id}", self.event, methods=["GET", "HEAD"])
         router.add_api_route("/review/{token}", self.ask, methods=["GET", "HEAD"])
         router.add_api_route("/review/{token}", self.answer, methods=["POST"])
+        router.add_api_route("/icon.svg", self.icon, methods=["GET"])
         return router
+
+    async def icon(self) -> Response:
+        """The mark in a browser's tab."""
+        return self._rendering.icon()
 
     async def event(self, event_id: str) -> HTMLResponse:
         """An event with its evidence and the trail of what people said."""

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 
 class Rendering:
@@ -27,6 +27,10 @@ class Rendering:
         # The style sheet is ours and holds no markup; it must stand in the page letter by letter.
         self._environment.globals.update(station=station, prefix=prefix, style=Markup(style))
         self._environment.filters.update(utc=_utc, path=quote, words=_words)
+
+    def icon(self) -> Response:
+        """The mark in a browser's tab."""
+        return Response(self._environment.get_template("icon.svg").render(), media_type="image/svg+xml")
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render a template with what it asks for."""
