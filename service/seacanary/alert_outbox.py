@@ -128,14 +128,12 @@ class Outbox:
         if tally is None or tally.due > now or self.hindrance(now, late=late):
             return []
         self._change(tally=None)
-        [species] = tally.bouts if len(tally.bouts) == 1 else [None]
         return [
             AlertEvent(
                 id=self._next_id("digest", tally.named_by, now),
                 station=self._station,
                 rule=self._rule.name,
                 notice="digest",
-                species=species,
                 hydrophones=tally.hydrophones,
                 at=now,
                 onset=tally.onset,
