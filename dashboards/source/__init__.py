@@ -1,0 +1,1 @@
+"""The Grafana dashboards as code: `python -m dashboards.source` writes the JSON files beside this package."""

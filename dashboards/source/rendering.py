@@ -1,0 +1,25 @@
+"""From a dashboard's name to its JSON."""
+
+import json
+from collections.abc import Callable
+
+from dashboards.source import fleet, inference_node, presence, station_health
+from dashboards.source.board import Board
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+DASHBOARDS: dict[str, Callable[[], Board]] = {
+    "presence": presence.board,
+    "station-health": station_health.board,
+    "inference-node": inference_node.board,
+    "fleet": fleet.board,
+}
+
+
+def rendered(name: str) -> str:
+    """The JSON of one dashboard, as it is provisioned: sorted keys, one newline at the end.
+
+    Raises:
+        KeyError: there is no such dashboard.
+    """
+    dashboard = DASHBOARDS[name]().build()
+    return json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
