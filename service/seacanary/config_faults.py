@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 # Annotations and pydantic's fault details have no closer type than Any.
-_SECRET = ("password", "secret", "token", "url")
+_SECRET = ("password", "secret", "token", "url", "headers")
 _LONGEST_SHOWN = 80
 
 
@@ -100,8 +100,10 @@ def _kinds(parent: Any, path: Sequence[str]) -> str:
 
 
 def _shown(path: Sequence[str], value: object) -> str:
-    if path and any(word in path[-1] for word in _SECRET):
+    if any(word in step for step in path for word in _SECRET):
         return "a value not shown here"
+    if isinstance(value, dict):  # what is wrong with a whole section may stand beside a secret
+        return f"a section of {', '.join(map(str, value))}"
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 

@@ -123,11 +123,11 @@ def _in_journal(station: StationConfig, act: Callable[[JournalStore], T]) -> T:
 
 
 def _webhook(station: StationConfig, name: str, config: Path) -> WebhookSection:
-    for section in station.publishers:
-        if isinstance(section, WebhookSection) and section.name == name:
-            return section
-    names = [section.name for section in station.publishers if isinstance(section, WebhookSection)]
-    _fail(f"{config}: no webhook named {name!r}; there are: {', '.join(names) or 'none'}")
+    webhooks = [section for section in station.publishers if isinstance(section, WebhookSection)]
+    found = [section for section in webhooks if section.name == name]
+    if not found:
+        _fail(f"{config}: no webhook named {name!r}; there are: {', '.join(s.name for s in webhooks) or 'none'}")
+    return found[0]
 
 
 def _table(letters: Iterable[DeadLetter]) -> Table:
