@@ -14,6 +14,7 @@ from seacanary.event_ids import named_by
 from seacanary.events import AlertEvent, Event, PresenceEvent, ReviewEvent
 from seacanary.evidence_names import PARTS, file_of, stem_of
 from seacanary.journal import Journal
+from seacanary.metrics import Metrics
 from seacanary.web.app import web_app
 from seacanary.web.event_reading import EventReading
 from seacanary.web.evidence_files import EvidenceFiles
@@ -62,6 +63,7 @@ class WebStation:
     client: httpx.AsyncClient
     evidence: Path
     clock: list[datetime]
+    metrics: Metrics = field(default_factory=Metrics)
     failure: list[Exception] = field(default_factory=list)
 
     def link(self, alert: AlertEvent, name: str = "confirm") -> str:
@@ -94,7 +96,9 @@ async def web_station(folder: Path, *, section: WebSection | None = None) -> Asy
     async with await Journal.open(path) as journal, EventReading.over(path) as events:
         client = httpx.AsyncClient(base_url="http://localhost:8320")
         station = WebStation(journal, links, client, evidence, [NOW])
-        reviews = Reviews("station", links=links, events=events, tell=station.tell, now=station.tick)
+        reviews = Reviews(
+            "station", links=links, events=events, tell=station.tell, metrics=station.metrics, now=station.tick
+        )
         app = web_app(section, station="station", events=events, reviews=reviews, evidence=EvidenceFiles(evidence))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8320") as station.client:

@@ -35,6 +35,7 @@ class Metrics:
         self._source_metrics()
         self._publisher_metrics()
         self._alert_metrics()
+        self._review_metrics()
         self._delivery_metrics()
         self._quality_metrics()
         self._retention_metrics()
@@ -235,6 +236,9 @@ class Metrics:
             "evidence_copies_total", "Copies: verified, or failed attempts.", "outcome"
         )
         self.archive_bytes = self._gauge("archive_bytes", "Continuous archive kept.")
+
+    def _review_metrics(self) -> None:
+        self.reviews = self._counter("reviews_total", "Reviews by people, journalled.", "species", "verdict")
 
     def _alert_metrics(self) -> None:
         self.alerts = self._counter("alerts_total", "Alerts journalled.", "rule", "notice")

@@ -17,6 +17,7 @@ from event_samples import event
 from seacanary.events import AlertEvent, PresenceEvent, ReviewEvent
 from seacanary.evidence_names import stem_of
 from seacanary.journal import Journal
+from seacanary.metrics import Metrics
 from seacanary.web.review_links import ReviewLinks
 from seacanary.web.section import WebSection
 from seacanary.web.server import WebServer
@@ -107,6 +108,7 @@ async def visit(folder: Path) -> AsyncIterator[Visit]:
             links=links,
             evidence=folder / "evidence",
             tell=journal.append,
+            metrics=Metrics(),
         ) as server,
         playwright.async_playwright() as driver,
     ):

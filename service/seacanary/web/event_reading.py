@@ -19,8 +19,8 @@ from seacanary.station_events import ReviewEvent, Verdict
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Validating and writing out an event takes some 10 µs: a page of these holds the loop for less than 10 ms.
-MOST_EVENTS = 500
+# A page of these is some 120 kB of JSON, which takes the loop about 1 ms to write out.
+MOST_EVENTS = 200
 
 PRESENCE = "json_extract(event, '$.kind') IN ('started', 'updated', 'ended')"
 BY_ID = f"SELECT sequence, event FROM events WHERE id = ? AND {PRESENCE}"

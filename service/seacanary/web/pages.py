@@ -60,7 +60,7 @@ class Pages:
             judged = None
         if judged is None:
             raise HTTPException(404, "The journal of this station does not hold this event.")
-        return self._rendering.page("event.html", judged=judged, evidence=await self._kept(judged), thanks=None)
+        return self._rendering.page("event.html", judged=judged, evidence=await self._kept(judged), thanks=False)
 
     async def ask(self, request: Request, token: str) -> HTMLResponse:
         """The form behind a link."""
@@ -80,7 +80,7 @@ class Pages:
             return await self._form(invitation, judged, given=given, faults={name: FAULTS[name] for name in faults})
         judged = await self._reviews.answer(token, word)
         kept = await self._kept(judged)
-        page = self._rendering.page("event.html", judged=judged, evidence=kept, thanks=word.reviewer)
+        page = self._rendering.page("event.html", judged=judged, evidence=kept, thanks=True)
         page.set_cookie(
             NAME_COOKIE,
             quote(word.reviewer),

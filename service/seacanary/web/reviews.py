@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from seacanary.errors import JournalError, SeaCanaryError
 from seacanary.event_ids import named_by
 from seacanary.events import Event, ReviewEvent
+from seacanary.metrics import Metrics
 from seacanary.web.event_reading import EventReading, JudgedEvent
 from seacanary.web.review_links import Invitation, LinkRefused, ReviewLinks
 
@@ -47,6 +48,7 @@ class Reviews:
         links: ReviewLinks,
         events: EventReading,
         tell: Callable[[Sequence[Event]], Awaitable[None]],
+        metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
         """Prepare.
@@ -56,10 +58,11 @@ class Reviews:
             links: that this station gives out.
             events: what can be judged.
             tell: stores events; returns once they are in the journal.
+            metrics: what to count on.
             now: the time, aware.
         """
         self._station, self._links, self._events = station, links, events
-        self._tell, self._now = tell, now
+        self._tell, self._metrics, self._now = tell, metrics, now
         self._answering = asyncio.Lock()
         self._storing: asyncio.Task[None] | None = None
 
@@ -80,10 +83,10 @@ class Reviews:
         return invitation, judged
 
     async def answer(self, token: str, word: Word) -> JudgedEvent:
-        """Store what a person says; saying the same again changes nothing.
+        """Store what a person says; saying the last word again changes nothing.
 
         Returns:
-            The event with the trail as it is now.
+            The event with the trail as it is now; this word is the last.
 
         Raises:
             LinkRefused, EventUnknown, JournalError: as invited; JournalError also if it cannot be stored now.
@@ -109,17 +112,23 @@ class Reviews:
         """Store, but wait only so long: a write that began is never cancelled, for it may already count."""
         if self._storing is not None and not self._storing.done():
             raise JournalError("an earlier review is still being stored")
-        self._storing = asyncio.ensure_future(self._tell((review,)))
+        self._storing = asyncio.create_task(self._told(review))
         done, _ = await asyncio.wait({self._storing}, timeout=PATIENCE_S)
         if not done:
             raise JournalError(f"a review was not stored within {PATIENCE_S:.0f} s; it is tried on")
         self._storing.result()
 
+    async def _told(self, review: ReviewEvent) -> None:
+        await self._tell((review,))
+        self._metrics.reviews.labels(review.species, review.verdict).inc()
+
 
 def _is_said(judged: JudgedEvent, invitation: Invitation, word: Word) -> bool:
-    """Whether this is what the same person said last."""
-    theirs = [review for review in judged.reviews if review.reviewer == word.reviewer]
-    return bool(theirs) and (theirs[-1].verdict, theirs[-1].note) == (invitation.verdict, word.note)
+    """Whether the last word of all is this one, by the same person."""
+    if not judged.reviews:
+        return False
+    last = judged.reviews[-1]
+    return (last.reviewer, last.verdict, last.note) == (word.reviewer, invitation.verdict, word.note)
 
 
 def _review(judged: JudgedEvent, invitation: Invitation, word: Word, *, now: datetime) -> ReviewEvent:

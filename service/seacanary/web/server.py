@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from seacanary.errors import ConfigError
 from seacanary.events import Event
+from seacanary.metrics import Metrics
 from seacanary.web.app import web_app
 from seacanary.web.event_reading import EventReading
 from seacanary.web.evidence_files import EvidenceFiles
@@ -56,6 +57,7 @@ class WebServer:
         links: ReviewLinks,
         evidence: Path | None,
         tell: Callable[[Sequence[Event]], Awaitable[None]],
+        metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> "AsyncIterator[WebServer]":
         """Take the port; release it and the journal at the end.
@@ -67,6 +69,7 @@ class WebServer:
             links: signs and checks the links.
             evidence: folder of clips and pictures; None: none are kept.
             tell: stores events; returns once they are in the journal.
+            metrics: what to count on.
             now: the time, aware.
 
         Raises:
@@ -74,7 +77,7 @@ class WebServer:
         """
         with _listener(section) as listener:
             async with EventReading.over(journal) as events:
-                reviews = Reviews(station, links=links, events=events, tell=tell, now=now)
+                reviews = Reviews(station, links=links, events=events, tell=tell, metrics=metrics, now=now)
                 app = web_app(
                     section, station=station, events=events, reviews=reviews, evidence=EvidenceFiles(evidence)
                 )

@@ -47,16 +47,18 @@ async def test_a_double_click_is_one_word(tmp_path: Path) -> None:
         later = await station.client.post(link, data=ANNA)
         assert {answer.status_code for answer in (*at_once, later)} == {200}
         assert len(await station.reviews()) == 1
+        labels = {"species": "beluga", "verdict": "confirmed"}
+        assert station.metrics.registry.get_sample_value("seacanary_reviews_total", labels) == 1
 
 
 async def test_words_of_others_and_changes_of_mind_are_all_kept(tmp_path: Path) -> None:
     async with web_station(tmp_path) as station:
         await station.journal.append([event(1)])
         confirm, reject = (station.link(alert_of(event(1)), name) for name in ("confirm", "reject"))
-        for link, name in ((confirm, "Anna"), (reject, "Ben"), (reject, "Anna"), (confirm, "Anna")):
+        for link, name in ((confirm, "Anna"), (reject, "Ben"), (confirm, "Anna"), (reject, "Anna")):
             await station.client.post(link, data={"reviewer": name})
         assert [(r.reviewer, r.verdict) for r in await station.reviews()] == [
-            ("Anna", "confirmed"), ("Ben", "rejected"), ("Anna", "rejected"), ("Anna", "confirmed"),
+            ("Anna", "confirmed"), ("Ben", "rejected"), ("Anna", "confirmed"), ("Anna", "rejected"),
         ]  # fmt: skip
         page = (await station.client.get(f"/events/{event(1).id}")).text
         assert [page.count(f"by {name},") for name in ("Anna", "Ben")] == [3, 1]

@@ -14,6 +14,7 @@ import pytest
 from event_samples import event
 from seacanary.errors import ConfigError
 from seacanary.journal import Journal
+from seacanary.metrics import Metrics
 from seacanary.web.review_links import ReviewLinks
 from seacanary.web.section import WebSection
 from seacanary.web.server import WebServer
@@ -43,6 +44,7 @@ async def opened(folder: Path, section: WebSection = ANY_PORT) -> AsyncIterator[
             links=ReviewLinks(section.public_url, SECRET),
             evidence=None,
             tell=journal.append,
+            metrics=Metrics(),
         ) as server,
     ):
         yield server, journal
