@@ -59,7 +59,7 @@ def encode(layout: ClipLayout, read: Read, *, comment: str) -> Encoded:
     Args:
         layout: which samples.
         read: gives samples [first, end) of a stream, and what of them is missing.
-        comment: text to go into the file's COMMENT tag.
+        comment: text, not empty, to go into the file's COMMENT tag.
 
     Raises:
         SamplesGone: some were dropped meanwhile.
