@@ -21,6 +21,9 @@ COPIES_KEPT = 1440
 # The level exceeded in 90 % of copies (L90) is the usual noise of a place: what comes on top is today's.
 QUIET_PERCENTILE = 10.0
 PAUSE_S = (0.1, 0.5)
+# A call of peak or RMS 1 of which the rate carries less than this lies above its half, and another is drawn.
+LEAST_LEVEL = 1e-3
+ATTEMPTS = 50
 
 _MAKERS: Mapping[CallTypeName, tuple[Maker, float | None]] = {
     "whistle": (social_call, HIGHEST_HZ),
@@ -82,10 +85,17 @@ def with_bout(
 
 
 def _call(rng: np.random.Generator, call_type: CallTypeName, snr_db: float, *, noise: UsualNoise) -> Sound:
-    """One call as it arrives, at its level; made at a lower rate where that is enough."""
+    """One call as it arrives, at its level; made at a lower rate where that is enough.
+
+    Raises:
+        ValueError: the rate carries no such call.
+    """
     make, highest_hz = _MAKERS[call_type]
     factor = working_factor(noise.sample_rate_hz, highest_hz)
-    sound = make(rng, sample_rate_hz=noise.sample_rate_hz // factor)
-    sound = sound.filtered(random_path(rng, clicks=sound.measure == "peak"))
-    gain = noise.rms(sound.band_hz()) * 10 ** (snr_db / 20) / sound.level()
-    return sound.scaled(gain).lifted(factor)
+    for _ in range(ATTEMPTS):
+        sound = make(rng, sample_rate_hz=noise.sample_rate_hz // factor)
+        sound = sound.filtered(random_path(rng, clicks=sound.measure == "peak"))
+        if sound.level() > LEAST_LEVEL:
+            gain = noise.rms(sound.band_hz()) * 10 ** (snr_db / 20) / sound.level()
+            return sound.scaled(gain).lifted(factor)
+    raise ValueError(f"no {call_type} can be heard at {noise.sample_rate_hz} Hz")
