@@ -161,7 +161,7 @@ def judge(answer: Answer, *, place: str) -> None:
     if 300 <= answer.status < 400:
         to = f" to {answer.location}" if answer.location else ""
         raise DeliveryRejected(
-            f"{place} answers {answer.in_words}: redirects{to} are not followed; configure the last URL"
+            f"{place} answers {answer.in_words}: its redirect{to} is not followed; give the last URL"
         )
     raise DeliveryRejected(f"{place} answers {answer.in_words}")
 

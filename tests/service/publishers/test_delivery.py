@@ -4,15 +4,17 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from event_samples import event
-from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable
-from seacanary.events import JournalEntry
+from seacanary.errors import DeliveryError, DeliveryLost, DeliveryRejected, DeliveryRetryable
+from seacanary.events import Event, JournalEntry, PresenceEvent
 from seacanary.journal import Journal
-from seacanary.publishers import Publisher, Rechecked
+from seacanary.journal_store import JournalStore
+from seacanary.publishers import Publisher, Rechecked, Selective
 from seacanary.publishers.delivery import Delivery, DeliveryPolicy, DeliveryStatus
 
 QUICK = DeliveryPolicy(batch=3, timeout_s=0.2, first_wait_s=0.001, longest_wait_s=0.01, recheck_s=0.05)
@@ -43,9 +45,14 @@ class ForgetfulFarSide(FarSide):
 
 @asynccontextmanager
 async def delivering(
-    journal: Journal, far_side: Publisher, on_change: Callable[[DeliveryStatus], None] = lambda status: None
+    journal: Journal,
+    far_side: Publisher,
+    on_change: Callable[[DeliveryStatus], None] = lambda status: None,
+    *,
+    policy: DeliveryPolicy = QUICK,
+    now_s: Callable[[], float] = lambda: 1000.0,
 ) -> AsyncIterator[Delivery]:
-    delivery = Delivery(journal, far_side, policy=QUICK, on_change=on_change)
+    delivery = Delivery(journal, far_side, policy=policy, on_change=on_change, now_s=now_s)
     running = asyncio.create_task(delivery.run())
     try:
         async with asyncio.timeout(10):
@@ -182,6 +189,200 @@ async def test_nothing_asks_a_far_side_that_cannot_be_asked(journal: Journal) ->
         await asyncio.sleep(0.12)  # past two rechecks
         await journal.append([event(1)])
         assert await delivery.drain(5)
+
+
+# --- some events only ---------------------------------------------------------
+
+
+class EveryTenth(FarSide):
+    """Carries the events whose onset is a multiple of ten."""
+
+    def carries(self, event: Event) -> bool:
+        return isinstance(event, PresenceEvent) and event.onset_sample % 10 == 0
+
+
+async def test_what_is_not_carried_is_passed_over_without_asking(journal: Journal) -> None:
+    far_side = EveryTenth()
+    assert isinstance(far_side, Selective)
+    await journal.append([event(n) for n in range(1, 1006)])
+    async with delivering(journal, far_side) as delivery:
+        assert await delivery.drain(5)
+        assert far_side.received == list(range(10, 1006, 10))
+        assert delivery.status.waiting == 0
+        await journal.append([event(1006)])
+        assert await delivery.drain(5)
+    assert await journal.cursor("far") == 1006
+    assert delivery.status.acknowledged == 34  # a hundred events, three to a batch
+
+
+async def test_events_passed_over_do_not_wait_with_the_one_behind_them(journal: Journal) -> None:
+    def never(_: Sequence[JournalEntry]) -> None:
+        raise DeliveryRetryable("down")
+
+    await journal.append([event(n) for n in range(1, 15)])
+    async with delivering(journal, EveryTenth(never)) as delivery:
+        while delivery.status.failures == 0:
+            await asyncio.sleep(0.005)
+        assert (delivery.status.delivered, delivery.status.waiting) == (9, 5)
+    assert await journal.cursor("far") == 0
+
+
+# --- circuit, patience, giving up ---------------------------------------------
+
+
+async def test_a_far_side_that_keeps_failing_is_only_probed_until_it_answers(journal: Journal) -> None:
+    down = True
+
+    def unwell(_: Sequence[JournalEntry]) -> None:
+        if down:
+            raise DeliveryRetryable("down")
+
+    seen: list[DeliveryStatus] = []
+    await journal.append([event(1)])
+    policy = QUICK.model_copy(update={"opens_after": 2})
+    async with delivering(journal, FarSide(unwell), seen.append, policy=policy) as delivery:
+        while delivery.status.failures < 4:
+            await asyncio.sleep(0.005)
+        down = False
+        assert await delivery.drain(5)
+    assert delivery.status.circuit == "closed"
+    states = [status.circuit for status in seen]
+    changes = [state for state, before in zip(states, [None, *states], strict=False) if state != before]
+    assert changes[:5] == ["closed", "open", "half_open", "open", "half_open"]
+    assert changes[-2:] == ["half_open", "closed"]
+    opened = next(status for status in seen if status.circuit == "open")
+    assert opened.failures == 2
+    assert delivery.status.acknowledged == 1
+
+
+async def test_retry_after_is_waited_for(journal: Journal) -> None:
+    tried_s: list[float] = []
+
+    def busy_once(_: Sequence[JournalEntry]) -> None:
+        tried_s.append(asyncio.get_running_loop().time())
+        if len(tried_s) == 1:
+            raise DeliveryRetryable("429", after_s=0.3)
+
+    await journal.append([event(1)])
+    async with delivering(journal, FarSide(busy_once)) as delivery:
+        assert await delivery.drain(5)
+    assert tried_s[1] - tried_s[0] >= 0.3
+
+
+async def test_an_event_that_keeps_failing_is_given_up_with_the_reason_and_the_next_has_its_turn(
+    journal: Journal,
+) -> None:
+    def poisoned(entries: Sequence[JournalEntry]) -> None:
+        if entries[0].sequence == 1:
+            raise DeliveryRetryable("500 Internal Server Error")
+
+    policy = QUICK.model_copy(update={"give_up_s": 0.2, "batch": 1})
+    await journal.append([event(1), event(2)])
+    far_side = FarSide(poisoned)
+    async with delivering(journal, far_side, policy=policy, now_s=lambda: 1e9) as delivery:
+        assert await delivery.drain(5)
+    assert far_side.received == [2]
+    [letter] = await journal.dead_letters("far")
+    assert letter.reason == "given up after 0.2 s: 500 Internal Server Error"
+    assert delivery.status.dead_letters == 1
+    assert delivery.status.failures > 2
+
+
+async def test_a_clock_set_forward_gives_nothing_up(journal: Journal) -> None:
+    failures = 5
+
+    def unwell(_: Sequence[JournalEntry]) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise DeliveryRetryable("down")
+
+    policy = QUICK.model_copy(update={"give_up_s": 86_400.0})
+    await journal.append([event(1)])
+    async with delivering(journal, far_side := FarSide(unwell), policy=policy, now_s=lambda: 1e9) as delivery:
+        assert await delivery.drain(5)
+    assert far_side.received == [1]
+    assert await journal.dead_letters() == []
+
+
+async def test_a_backlog_that_is_given_up_is_not_hurried_through(journal: Journal) -> None:
+    """Each old event is one probe, with a wait before it."""
+    tried_s: list[float] = []
+
+    def down(_: Sequence[JournalEntry]) -> None:
+        tried_s.append(asyncio.get_running_loop().time())
+        raise DeliveryRetryable("down")
+
+    policy = QUICK.model_copy(
+        update={"give_up_s": 0.001, "batch": 1, "opens_after": 1, "first_wait_s": 0.1, "longest_wait_s": 0.1}
+    )
+    await journal.append([event(n) for n in range(1, 5)])
+    async with delivering(journal, FarSide(down), policy=policy, now_s=lambda: 1e9) as delivery:
+        assert await delivery.drain(5)
+    assert len(tried_s) >= 4
+    assert min(after - before for before, after in pairwise(tried_s)) >= 0.05
+    assert len(await journal.dead_letters()) == 4
+
+
+# --- dead letters that are tried again ----------------------------------------
+
+
+def mark(path: Path, *sequences: int) -> None:
+    with JournalStore.open_to_mark(path) as store:
+        assert store.mark_for_retry("far", sequences) == len(sequences)
+
+
+async def test_dead_letters_are_tried_again_while_the_station_runs(journal: Journal, tmp_path: Path) -> None:
+    refuse = True
+
+    def picky(entries: Sequence[JournalEntry]) -> None:
+        if refuse and any(entry.sequence in (2, 3) for entry in entries):
+            raise DeliveryRejected("400 Bad Request")
+
+    await journal.append([event(n) for n in range(1, 5)])
+    async with delivering(journal, far_side := FarSide(picky)) as delivery:
+        assert await delivery.drain(5)
+        assert far_side.received == [1, 4]
+        refuse = False
+        mark(tmp_path / "journal.db", 2, 3)
+        while await journal.dead_letters():
+            await asyncio.sleep(0.01)
+        await journal.append([event(5)])
+        assert await delivery.drain(5)
+    assert far_side.received == [1, 4, 2, 3, 5]
+    assert await journal.cursor("far") == 5
+
+
+@pytest.mark.parametrize(
+    ("failure", "tried"), [(DeliveryRejected("410 Gone"), {2, 3}), (DeliveryRetryable("503 Unavailable"), {2})]
+)
+async def test_what_fails_again_is_put_aside_again_and_holds_nothing_up(
+    journal: Journal, tmp_path: Path, failure: DeliveryError, tried: set[int]
+) -> None:
+    attempts: list[int] = []
+    first_round = True
+
+    def picky(entries: Sequence[JournalEntry]) -> None:
+        attempts.extend(entry.sequence for entry in entries)
+        if any(entry.sequence in (2, 3) for entry in entries):
+            raise DeliveryRejected("400 Bad Request") if first_round else failure
+
+    await journal.append([event(n) for n in range(1, 4)])
+    async with delivering(journal, far_side := FarSide(picky)) as delivery:
+        assert await delivery.drain(5)
+        first_round = False
+        attempts.clear()
+        mark(tmp_path / "journal.db", 2, 3)
+        while (await journal.dead_letters())[0].retry:
+            await asyncio.sleep(0.005)
+        assert set(attempts) <= tried
+        await journal.append([event(4)])
+        assert await delivery.drain(5)
+        while any(letter.retry for letter in await journal.dead_letters()):
+            await asyncio.sleep(0.01)
+    assert far_side.received == [1, 4]
+    assert [letter.reason for letter in await journal.dead_letters()] == [str(failure)] * 2
+    assert [attempts.count(n) for n in (2, 3)] == [1, 1]
 
 
 # --- the journal's own disk fails --------------------------------------------
