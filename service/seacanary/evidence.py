@@ -104,6 +104,7 @@ class Evidence:
     async def run(self) -> Never:
         """Write clips until cancelled."""
         self._cursor = self._read_until = await patiently(lambda: self._journal.cursor(CURSOR), who=CURSOR)
+        self._tell_state()
         while True:
             await self._read_more()
             worked = await self._cut_first_due()
