@@ -9,6 +9,7 @@ sending the message a second time.
 import asyncio
 import logging
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -186,7 +187,11 @@ def _channel(url: str) -> Apprise:
     """
     _silence()
     channel = Apprise(asset=AppriseAsset(app_id="Sea Canary", app_desc="marine mammal alerts", image_url_mask=""))
-    if not channel.add(url):
+    with warnings.catch_warnings():
+        # Adding the first channel loads them all; one of them looks for a module that Python 3.13 drops.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        known = channel.add(url)
+    if not known:
         scheme, found, _ = url.partition("://")
         what = f"'{scheme}://'" if found and re.fullmatch(r"[\w+.-]+", scheme) else "without a scheme"
         raise ValueError(f"Apprise knows no channel of this URL ({what}); see github.com/caronc/apprise/wiki")
