@@ -1,28 +1,21 @@
 """The committed dashboards: generated, complete, and asking only for metrics that exist."""
 
 import re
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import promql_parser
 import pytest
 import yaml
 from dashboards.source.rendering import DASHBOARDS, rendered
 
-from dashboard_panels import FILES, FOLDER, dashboard, filled_in, panels, queries
+from dashboard_panels import FILES, FOLDER, PLANNED, dashboard, filled_in, metric_names, panels, queries
 from seacanary.metrics import Metrics
 
 RULES = FOLDER.parent / "deploy" / "prometheus" / "rules"
 EXAMPLE = {
     "station": ".+", "hydrophone": ".+", "species": ".+",
     "__interval": "1m", "__rate_interval": "1m", "__range": "1h",
-}  # fmt: skip
-
-# Agreed names whose code is still to come: a name that is registered must leave this list.
-PLANNED: set[str] = {
-    "seacanary_evidence_clips_total", "seacanary_evidence_shed_samples_total", "seacanary_reviews_total",
 }  # fmt: skip
 
 # Of others: Prometheus itself, and NVIDIA's DCGM exporter (its default counters).
@@ -47,25 +40,6 @@ def recorded() -> set[str]:
     """Names of all recording rules."""
     trees = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULES.glob("*.yml")]
     return {rule["record"] for tree in trees for group in tree["groups"] for rule in group["rules"] if "record" in rule}
-
-
-def names_in(expr: str) -> set[str]:
-    """Metric names of a PromQL expression.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return set(_names(promql_parser.parse(expr)))
-
-
-def _names(node: Any) -> Iterator[str]:
-    if isinstance(node, promql_parser.VectorSelector):
-        yield node.name
-        return
-    inner = [getattr(node, part, None) for part in ("expr", "lhs", "rhs", "vector_selector", "param")]
-    for child in [*inner, *getattr(node, "args", ())]:
-        if isinstance(child, promql_parser.Expr):
-            yield from _names(child)
 
 
 def test_each_file_is_what_its_source_gives() -> None:
@@ -142,13 +116,13 @@ def test_variables_come_before_those_that_depend_on_them(path: Path) -> None:
 def test_every_query_parses_and_asks_for_metrics_that_exist() -> None:
     known = registered() | recorded() | FOREIGN | PLANNED
     for query in queries():
-        names = names_in(filled_in(query.expr, EXAMPLE))
+        names = metric_names(filled_in(query.expr, EXAMPLE))
         assert names, query
         assert names <= known, f"{query}: {names - known}"
 
 
 def test_planned_names_are_wanted_and_not_there_yet() -> None:
-    wanted = {name for query in queries() for name in names_in(filled_in(query.expr, EXAMPLE))}
+    wanted = {name for query in queries() for name in metric_names(filled_in(query.expr, EXAMPLE))}
     assert not PLANNED & registered(), "registered by now: strike them from PLANNED"
     assert wanted >= PLANNED
 

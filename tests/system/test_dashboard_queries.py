@@ -1,0 +1,150 @@
+"""Every query of every panel, asked of a real Prometheus that scraped a real demo station."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dashboard_panels import PLANNED, PanelQuery, filled_in, metric_names, queries
+from lively_metrics import LivelyMetrics
+from prometheus_server import PrometheusServer
+from redis_server import free_port
+from seacanary.demo import demo_config
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Debian's prometheus"),
+]
+
+STATION = "demo"
+LONGEST_S = 70.0  # the demo is heard within 45 s; starting comes on top
+STEP_S = 5
+LOOK_BACK_S = 40
+
+EVERYTHING = {"station": ".+", "hydrophone": ".+", "species": ".+"}
+SOME = {"station": STATION, "hydrophone": "(simulated-sea|real-ambient)", "species": "(beluga|porpoise)"}
+# As Grafana fills them in for a short time range; panels that ask for longer steps get these all the same,
+# or there would be nothing to see within a minute.
+TIMES = {"__interval": f"{STEP_S}s", "__rate_interval": "8s", "__range": f"{LOOK_BACK_S}s"}
+
+# Why a metric has no series on a demo. What has series must give every panel data.
+GPU = dict.fromkeys(
+    (f"DCGM_FI_DEV_{name}" for name in ("GPU_UTIL", "FB_USED", "POWER_USAGE", "GPU_TEMP", "XID_ERRORS")),
+    "no GPU, no DCGM exporter",
+)
+SLOW = dict.fromkeys(
+    (f"station:seacanary_coverage_burn:ratio{over}" for over in ("5m", "1h", "6h")),
+    "hydrophones count as known after five minutes",
+)
+NOT_ON_A_DEMO = {
+    **GPU,
+    **SLOW,
+    "seacanary_source_restarts_total": "no source breaks",
+    "seacanary_windows_shed_total": "inference keeps up",
+    "seacanary_windows_abstained_total": "only a model with an abstain band abstains",
+    "seacanary_call_type_unobserved_samples_total": "384 kHz carries every call type",
+    "seacanary_clock_drift_ratio": "fitted over minutes",
+}
+
+# Metrics that no station sets yet. One that the demo serves must leave this list.
+NOT_WIRED = {
+    f"seacanary_{name}"
+    for name in (
+        "alert_open_state", "alerts_total", "alerts_held_back_total", "event_to_alert_seconds_bucket", "reviews_total",
+        "condition_state", "sample_rate_hertz", "quality_state", "rms_level_decibels", "level_reference_info",
+        "clipped_ratio", "silent_ratio", "stuck_ratio", "hum_ratio", "dc_offset_ratio", "spikes_total",
+        "band_level_decibels", "selftest_recall_ratio", "selftest_calls_total", "evidence_state", "evidence_bytes",
+        "evidence_clips_total", "evidence_shed_samples_total", "evidence_deleted_total", "evidence_copies_total",
+        "circuit_state", "publisher_requests_total",
+    )
+}  # fmt: skip
+
+
+@contextmanager
+def demo_station(folder: Path, port: int) -> Iterator[None]:
+    """The demo's own configuration, run as a process, metrics on a port we know."""
+    tree = demo_config(folder, seed=1).model_dump(mode="json", exclude_unset=True)
+    tree["metrics"] = {"port": port}
+    path = folder / "demo.json"
+    path.write_text(json.dumps(tree), encoding="utf-8")  # JSON is YAML
+    command = [sys.executable, "-m", "seacanary.cli", "run", str(path), "--json"]
+    with (folder / "out").open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """Prometheus when the demo has heard something, and what led to events has been scraped."""
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    with (
+        demo_station(folder, port),
+        PrometheusServer(folder / "prometheus", station=STATION, metrics_port=port) as server,
+    ):
+        until = time.monotonic() + LONGEST_S
+        while not server.query("hydrophone_species:seacanary_present:state == 1"):
+            assert time.monotonic() < until, (folder / "out").read_text(encoding="utf-8")[-3000:]
+            time.sleep(0.5)
+        time.sleep(2 * STEP_S)
+        yield server
+
+
+def ask(server: PrometheusServer, query: PanelQuery, variables: dict[str, str]) -> list[object]:
+    expr = filled_in(query.expr, variables | TIMES)
+    if query.instant:
+        return list(server.query(expr))
+    now_s = time.time()
+    return list(server.query_range(expr, start_s=now_s - LOOK_BACK_S, end_s=now_s, step_s=STEP_S))
+
+
+def without_data(server: PrometheusServer, excused: Iterable[str]) -> list[str]:
+    """Queries without an answer, unless a metric they need has no series and is excused for it."""
+    silent = []
+    for query in queries():
+        if ask(server, query, EVERYTHING):
+            continue
+        names = metric_names(filled_in(query.expr, EVERYTHING | TIMES))
+        missing = {name for name in names if not is_served(server, name)}
+        if not missing & set(excused):
+            silent.append(f"{query}: {query.expr} (no series: {sorted(missing)})")
+    return silent
+
+
+def is_served(server: PrometheusServer, name: str) -> bool:
+    # An unlabelled histogram is there from the start; it says something once it has observed.
+    return bool(server.query(f"count({name} > 0)" if name.endswith("_bucket") else f"count({name})"))
+
+
+@pytest.mark.timeout(150)
+def test_every_query_has_data_where_the_demo_has_metrics(demo: PrometheusServer) -> None:
+    silent = without_data(demo, {*NOT_ON_A_DEMO, *NOT_WIRED})
+    assert not silent, "\n".join(silent)
+
+
+@pytest.mark.timeout(150)
+def test_what_is_not_wired_yet_is_still_not_served(demo: PrometheusServer) -> None:
+    served = {name for name in NOT_WIRED if is_served(demo, name)}
+    assert not served, "strike them from NOT_WIRED"
+
+
+@pytest.mark.timeout(150)
+def test_every_query_succeeds_for_chosen_hydrophones_and_species(demo: PrometheusServer) -> None:
+    for query in queries():
+        ask(demo, query, SOME)
+
+
+@pytest.mark.timeout(60)
+def test_every_query_has_data_when_every_metric_has_series(tmp_path: Path) -> None:
+    with LivelyMetrics() as metrics, PrometheusServer(tmp_path, station=STATION, metrics_port=metrics.port) as server:
+        time.sleep(3 * STEP_S)
+        silent = without_data(server, {*GPU, *SLOW, *PLANNED})
+    assert not silent, "\n".join(silent)
