@@ -199,7 +199,7 @@ class Metrics:
                 ("silent", "Share of the latest second below any recorder's noise."),
                 ("stuck", "Share of the latest second in long runs of one value."),
                 ("dc_offset", "Mean of the latest second over full scale, signed."),
-                ("hum", "Share of mains lines in the power around them, of the two clearest harmonics."),
+                ("hum", "Share of mains lines in the power around them, of the third clearest harmonic."),
             )
         }
         self.spikes = self._counter("spikes_total", "Spikes far above the second around them.", "hydrophone")
@@ -214,11 +214,11 @@ class Metrics:
             "condition", "hydrophone",
         )  # fmt: skip
         self.selftest_calls = self._counter(
-            "selftest_calls_total", "Simulated calls mixed into copies of live audio, by outcome: heard, missed, void.",
+            "selftest_calls_total", "Calls mixed into copies of live audio, by outcome: heard, missed, void, skipped.",
             "hydrophone", "call_type", "snr_db", "outcome",
         )  # fmt: skip
         self.selftest_recall = self._gauge(
-            "selftest_recall_ratio", "Share of the latest self-test calls that were heard; void trials not counted.",
+            "selftest_recall_ratio", "Share of the latest self-test calls heard; void and skipped ones not counted.",
             "hydrophone", "call_type", "snr_db",
         )  # fmt: skip
 

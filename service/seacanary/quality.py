@@ -207,11 +207,12 @@ def hum_share(spectrum: PowerSpectrum) -> float:
 
     For each of eight harmonics of 50 and 60 Hz: the power within ±2 Hz of the line, less
     what its neighbours at 4 to 12 Hz would have there, as a share of both together. Of a
-    family's harmonics the second clearest counts, so that one tone of a ship is no
-    hum; of the two families the clearer. Bins are 1 Hz apart and a line is 1.4 Hz wide at half
-    power (Hann); mains that stray by 0.2 Hz stay within ±2 Hz up to the eighth harmonic.
+    family's harmonics the third clearest counts, so that a ship's tone or a low voice, whose
+    lines rarely fall on three of them, is no hum; of the two families the clearer. Bins are
+    1 Hz apart and a line is 1.4 Hz wide at half power (Hann); mains that stray by 0.2 Hz stay
+    within ±2 Hz up to the eighth harmonic.
     """
-    return max(sorted(_line_share(spectrum, mains * n) for n in range(1, HARMONICS + 1))[-2] for mains in MAINS_HZ)
+    return max(sorted(_line_share(spectrum, mains * n) for n in range(1, HARMONICS + 1))[-3] for mains in MAINS_HZ)
 
 
 def _line_share(spectrum: PowerSpectrum, line_hz: float) -> float:

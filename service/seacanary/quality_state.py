@@ -48,7 +48,7 @@ class QualityRules(BaseModel):
     silent: QualityThreshold = _threshold(0.5, 0.1, "share of time below any recorder's noise")
     stuck: QualityThreshold = _threshold(0.05, 0.01, "share of samples in long runs of one value")
     dc: QualityThreshold = _threshold(0.05, 0.03, "offset, share of full scale")
-    hum: QualityThreshold = _threshold(0.5, 0.35, "share of mains lines in the power around them")
+    hum: QualityThreshold = _threshold(0.6, 0.4, "share of mains lines in the power around them")
     spiky: QualityThreshold = _threshold(50.0, 25.0, "spikes per second")
     noise_jump: QualityThreshold = _threshold(10.0, 6.0, "level over or under its long average, dB")
 

@@ -1,11 +1,18 @@
 """Conditions of the signal: hysteresis, hold, averages, memory."""
 
+import os
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seacanary.quality import SignalQuality
+from fakes import EPOCH
+from seacanary.audio import AudioBlock
+from seacanary.band_levels import power_spectrum
+from seacanary.quality import Seconds, SignalQuality, measure
 from seacanary.quality_state import (
     QUALITY_CONDITIONS,
     QualityChange,
@@ -14,6 +21,9 @@ from seacanary.quality_state import (
     QualityState,
     QualityThreshold,
 )
+from seacanary.sources.recordings import RecordingReader, probe
+
+AUDIO = Path(os.environ.get("SEACANARY_AUDIO", Path(__file__).parents[3] / "shared" / "data" / "audio"))
 
 RULES = QualityRules(short_s=3, long_s=300, hold_s=20)
 GOOD = SignalQuality(rms=0.01, clipped=0, silent=0, stuck=0, dc_offset=0, hum=0, spikes=0)
@@ -119,3 +129,29 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
         QualityThreshold(enter=0.1, leave=0.2)
     with pytest.raises(ValidationError, match="must be below long_s"):
         QualityRules(short_s=10, long_s=5)
+
+
+def conditions_of(path: Path) -> set[str]:
+    found, reader, state = probe(path), RecordingReader(path), QualityState(QualityRules())
+    samples = np.ascontiguousarray(reader.read(found.frames)[0])
+    reader.close()
+    changes: list[QualityChange] = []
+    for stretch in Seconds().push(AudioBlock("h1", samples, 0, found.sample_rate_hz, EPOCH)):
+        spectrum = power_spectrum(stretch.samples, stretch.sample_rate_hz)
+        changes += state.observe(measure(stretch, spectrum), duration_s=stretch.duration_s)
+    return {change.condition for change in changes if change.holds}
+
+
+@pytest.mark.skipif(not AUDIO.is_dir(), reason="the shared recordings are not here; SEACANARY_AUDIO may name them")
+def test_of_all_real_recordings_only_the_one_that_hums_has_a_fault() -> None:
+    files = sorted(path for path in AUDIO.iterdir() if path.suffix.lower() in {".wav", ".mp3"})
+    faults = {path.name: conditions_of(path) - {"noise_jump"} for path in files}
+    assert len(faults) > 20
+    assert {name: found for name, found in faults.items() if found} == {"ambient_orcasound_live000.wav": {"hum"}}
+
+
+@pytest.mark.skipif(not AUDIO.is_dir(), reason="the shared recordings are not here; SEACANARY_AUDIO may name them")
+def test_a_real_recording_joined_of_two_takes_jumps_where_they_are_joined() -> None:
+    """Its description names the join: two takes with different noise floors."""
+    assert conditions_of(AUDIO / "humpback_hip-mixer_Megaptera_novaeangliae.mp3") == {"noise_jump"}
+    assert conditions_of(AUDIO / "ice_hip-mixer_Rubbing_ice.mp3") == set()
