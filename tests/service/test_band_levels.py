@@ -110,6 +110,7 @@ def test_calibration_turns_full_scale_into_sound_pressure() -> None:
     assert (reference_of(calibration), reference_of(None)) == ("1 µPa", "full scale")
 
 
+@settings(deadline=None)
 @given(shift=st.floats(-40, 40))
 def test_gain_and_level_make_up_for_each_other(shift: float) -> None:
     plain, raised = (CalibrationSection(sensitivity_db=-170, gain_db=gain) for gain in (0.0, shift))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import EPOCH
@@ -66,6 +66,7 @@ async def test_the_whole_station_is_the_empty_hydrophone_of_the_metric() -> None
     assert not log.holds("evidence_stopped", "north")
 
 
+@settings(deadline=None)
 @given(facts=st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=30), cut=st.integers(0, 30))
 async def test_a_restart_anywhere_repeats_nothing_and_forgets_nothing(facts: list[tuple[str, bool]], cut: int) -> None:
     whole, parts = Told(), Told()

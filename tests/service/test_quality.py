@@ -49,6 +49,7 @@ def test_plain_noise_has_no_fault(seed: int, rms: float, rate_hz: int) -> None:
     assert quality.hum < 0.5
 
 
+@settings(deadline=None)
 @given(share=st.floats(0.001, 0.5))
 def test_clipped_samples_are_counted(share: float) -> None:
     samples = noise()
@@ -57,6 +58,7 @@ def test_clipped_samples_are_counted(share: float) -> None:
     assert quality_of(samples).clipped == pytest.approx(clipped / samples.size)
 
 
+@settings(deadline=None)
 @given(offset=st.floats(-0.9, 0.9))
 def test_an_offset_is_measured_with_its_sign_and_is_no_sound(offset: float) -> None:
     quality = quality_of(noise() + np.float32(offset))
@@ -76,6 +78,7 @@ def test_a_recorder_without_hydrophone_is_not_silent_and_half_a_second_of_zeros_
     assert silent_share(samples, RATE_HZ) == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(first=st.integers(0, RATE_HZ - 5000), length=st.integers(48, 5000), value=st.floats(-0.99, 0.99))
 def test_stuck_runs_are_counted_in_samples_unless_they_are_zeros(first: int, length: int, value: float) -> None:
     samples = noise()
@@ -109,6 +112,7 @@ def test_hum_stands_out_of_noise_and_two_tones_alone_are_no_hum(rate_hz: int, ma
     assert tones < 0.5
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 900), max_size=30), first=st.integers(0, 3000))
 def test_seconds_do_not_depend_on_how_the_audio_arrived(sizes: list[int], first: int) -> None:
     samples = np.arange(5000, dtype=np.float32)
@@ -148,7 +152,7 @@ def test_a_new_epoch_or_rate_ends_a_second_early_too() -> None:
     assert [(s.samples.size, s.epoch, s.sample_rate_hz) for s in ended] == [(300, EPOCH, 1000), (300, later, 1000)]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(count=st.integers(1, 200), value=st.sampled_from((0.0, 0.3, 1.0)))
 def test_the_shortest_stretches_can_be_measured(count: int, value: float) -> None:
     quality = quality_of(np.full(count, value, np.float32))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -58,6 +58,7 @@ def test_each_condition_begins_alone_and_ends_once_when_all_is_well_again(condit
     assert state.held == frozenset()
 
 
+@settings(deadline=None)
 @given(wobble=st.lists(st.floats(0.5, 1.5), min_size=60, max_size=200))
 def test_a_level_that_wobbles_at_the_threshold_is_flagged_once(wobble: list[float]) -> None:
     enter = RULES.clipping.enter
@@ -65,6 +66,7 @@ def test_a_level_that_wobbles_at_the_threshold_is_flagged_once(wobble: list[floa
     assert [(change.condition, change.holds) for change in changes] == [("clipping", True)]
 
 
+@settings(deadline=None)
 @given(pauses=st.lists(st.integers(1, 15), min_size=1, max_size=8))
 def test_pauses_shorter_than_the_hold_end_nothing(pauses: list[int]) -> None:
     rules = QualityRules(short_s=1, long_s=300, hold_s=20)
@@ -101,6 +103,7 @@ def test_a_swell_around_zero_is_no_offset() -> None:
     assert run(QualityState(RULES), swell) == []
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 150))
 def test_a_restart_anywhere_changes_nothing(cut: int) -> None:
     audio = [GOOD] * 30 + [BAD["hum"]] * 40 + [GOOD] * 80
@@ -112,6 +115,7 @@ def test_a_restart_anywhere_changes_nothing(cut: int) -> None:
     assert changes + run(second, audio[cut:]) == whole
 
 
+@settings(deadline=None)
 @given(parts=st.lists(st.floats(0.05, 1.0), min_size=1, max_size=40))
 def test_averages_go_by_the_audio_heard_not_by_how_often_it_was_cut(parts: list[float]) -> None:
     once, often = QualityState(RULES), QualityState(RULES)
