@@ -115,7 +115,7 @@ class Shelf:
 
 def _folders(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
-        yield from (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        yield from (e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
 
 
 def _folders_of(shelf: Shelf, hydrophone: str) -> list[str]:
