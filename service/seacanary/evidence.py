@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Literal, Never, TypeAlias
 
@@ -109,7 +110,7 @@ class Evidence:
             await self._read_more()
             worked = await self._cut_first_due()
             await self._move_cursor()
-            self._keep_needed()
+            self._release_audio()
             self._tell_state()
             self._tell_shed()
             if not worked:
@@ -210,13 +211,15 @@ class Evidence:
             await patiently(lambda: self._journal.move_cursor(CURSOR, until), who=CURSOR)
             self._cursor = until
 
-    def _keep_needed(self) -> None:
+    def _release_audio(self) -> None:
+        """Let the spool drop what no event can need: while there are events not read yet, nothing more."""
         if self._journal.head > self._read_until:
-            self._spool.keep_all()  # events not read yet may need any of it
             return
-        starts = [(w.event.hydrophone, w.span.utc(w.span.wanted[0])) for w in self._waiting.values()]
-        hydrophones = {hydrophone for hydrophone, _ in starts}
-        self._spool.keep_from({name: min(start for whose, start in starts if whose == name) for name in hydrophones})
+        needed = dict[str, datetime]()
+        for waiting in self._waiting.values():
+            start = waiting.span.utc(waiting.span.wanted[0])
+            needed[waiting.event.hydrophone] = min(start, needed.get(waiting.event.hydrophone, start))
+        self._spool.release(needed)
 
     def _tell_state(self) -> None:
         trouble = self._write_trouble or self._spool.trouble

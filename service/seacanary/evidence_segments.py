@@ -32,8 +32,6 @@ class SegmentStore:
     """What one thread writes, any thread may look up and read.
 
     Attributes:
-        needed_from: by hydrophone, the time from which its samples must stay whatever their age;
-            replaced as a whole by whoever needs them.
         dropped_samples: by hydrophone, what had to go before its time because the store was full.
     """
 
@@ -43,7 +41,7 @@ class SegmentStore:
         Args:
             folder: of the store; made when it is first written.
             segment_s: length of a segment.
-            keep_s: how much of a hydrophone's audio is kept, in seconds of audio heard since.
+            keep_s: how much of a hydrophone's audio is kept, in seconds heard before the last release().
             max_bytes: never more than this is kept, whoever needs it.
         """
         self._folder = folder
@@ -53,7 +51,8 @@ class SegmentStore:
         self._open: dict[str, tuple[Segment, int]] = {}  # with its file descriptor
         self._heard_s: dict[str, float] = {}
         self._touches = self._bytes = 0
-        self.needed_from: Mapping[str, datetime] = {}
+        self._released_s: dict[str, float] = {}  # what had been heard at the last release
+        self._needed_from: Mapping[str, datetime] = {}
         self.dropped_samples: dict[str, int] = {}
         for segment in find_segments(folder):
             self._enter(segment)
@@ -74,14 +73,26 @@ class SegmentStore:
             OSError: the disk does not take it; what was written before stays whole.
         """
         stream = Stream(block.hydrophone, block.epoch, block.sample_rate_hz)
-        self._heard_s[block.hydrophone] = (
-            self._heard_s.get(block.hydrophone, 0.0) + block.samples.size / block.sample_rate_hz
-        )
-        self._touches += 1
+        with self._lock:
+            before_s = self._heard_s.get(block.hydrophone, 0.0)
+            self._heard_s[block.hydrophone] = before_s + block.samples.size / block.sample_rate_hz
+            self._touches += 1
         for first, end in self._unheld(stream, (block.first_sample, block.end_sample)):
             into_block = first - block.first_sample
             begins = start and start + timedelta(seconds=into_block / stream.sample_rate_hz)
             self._write(stream, first, block.samples[into_block : end - block.first_sample], begins)
+
+    def release(self, needed_from: Mapping[str, datetime]) -> None:
+        """Let go, in time, of what was heard more than `keep_s` before now.
+
+        What is heard later waits for the next release, however much it becomes: who makes clips may
+        be slower than a recording is read.
+
+        Args:
+            needed_from: by hydrophone, the time from which its samples must stay whatever their age.
+        """
+        with self._lock:
+            self._released_s, self._needed_from = dict(self._heard_s), dict(needed_from)
 
     def held(self, hydrophone: str) -> tuple[Held, ...]:
         """What there is of a hydrophone."""
@@ -181,10 +192,10 @@ class SegmentStore:
 
     def _drop_old(self, hydrophone: str) -> None:
         """Drop what was heard too long ago, unless somebody still needs it."""
-        before_s = self._heard_s[hydrophone] - self._keep_s
-        needed_from = self.needed_from.get(hydrophone)
-        old = [segment for segment in self._all() if segment.stream.hydrophone == hydrophone]
-        for segment in old:
+        with self._lock:
+            before_s = self._released_s.get(hydrophone, 0.0) - self._keep_s
+            needed_from = self._needed_from.get(hydrophone)
+        for segment in [segment for segment in self._all() if segment.stream.hydrophone == hydrophone]:
             needed = needed_from is not None and (segment.end is None or segment.end > needed_from)
             if segment.heard_s < before_s and not needed:
                 self._drop(segment)

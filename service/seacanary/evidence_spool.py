@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +145,13 @@ class Spool:
         """
         return self._store.read(stream, first, end)
 
-    def keep_from(self, needed: Mapping[str, datetime]) -> None:
-        """Keep samples of these hydrophones from a time on whatever their age, until told otherwise."""
-        self._store.needed_from = dict(needed)
+    def release(self, needed_from: Mapping[str, datetime]) -> None:
+        """Let go, in time, of what was heard more than `keep_s` before now.
 
-    def keep_all(self) -> None:
-        """Keep everything until told otherwise, as far as there is room."""
-        self._store.needed_from = dict.fromkeys(self._arrived_s, datetime.min.replace(tzinfo=UTC))
+        Args:
+            needed_from: by hydrophone, the time from which its samples must stay whatever their age.
+        """
+        self._store.release(needed_from)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was handed over is on disk; False if the time was too short."""

@@ -128,26 +128,36 @@ def test_a_bound_on_bytes_holds_and_what_is_left_is_exact(story: list[Step], max
         store.close()
 
 
-def test_audio_goes_when_enough_was_heard_since_unless_it_is_needed(folder: Path) -> None:
+def hear_blocks(store: SegmentStore, first: int, end: int) -> list[int]:
+    """Hear blocks of half a second; return where what is held then begins."""
+    for low in range(first, end, 50):
+        hear(store, STREAMS[0], low, low + 50)
+    return [held.first_sample for held in store.held("north")]
+
+
+def test_audio_goes_when_enough_was_heard_since_and_it_was_released(folder: Path) -> None:
     store = open_store(folder, keep_s=3.0)
-    north = STREAMS[0]
-    for first in range(0, 600, 50):
-        hear(store, north, first, first + 50)
-    assert [held.first_sample for held in store.held("north")] == [200, 300, 400, 500]
-    store.needed_from = {"north": north.epoch + timedelta(seconds=3)}
-    for first in range(600, 1200, 50):
-        hear(store, north, first, first + 50)
-    assert store.held("north")[0].first_sample == 300
-    store.needed_from = {}
-    hear(store, north, 1200, 1201)
-    assert [held.first_sample for held in store.held("north")] == [900, 1000, 1100, 1200]
+    assert hear_blocks(store, 0, 600) == [0, 100, 200, 300, 400, 500]
+    store.release({})
+    assert hear_blocks(store, 600, 1200) == [200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100]
     assert store.dropped_samples == {}
+
+
+def test_what_is_needed_stays_whatever_its_age(folder: Path) -> None:
+    store = open_store(folder, keep_s=3.0)
+    hear_blocks(store, 0, 1000)
+    store.release({"north": EPOCH + timedelta(seconds=4, microseconds=1)})
+    assert hear_blocks(store, 1000, 1100)[0] == 400
+    store.release({})
+    assert hear_blocks(store, 1100, 1200)[0] == 700
 
 
 def test_silence_ages_nothing(folder: Path) -> None:
     store = open_store(folder, keep_s=3.0)
     hear(store, STREAMS[0], 0, 100)
     hear(store, STREAMS[2], 10_000_000, 10_000_100)  # days later
+    store.release({})
+    hear(store, STREAMS[2], 10_000_100, 10_000_200)
     assert {held.stream for held in store.held("north")} == {STREAMS[0], STREAMS[2]}
 
 
@@ -156,6 +166,7 @@ def test_what_is_heard_again_is_young_again(folder: Path) -> None:
     for _ in range(3):
         for first in range(0, 300, 100):
             hear(store, STREAMS[0], first, first + 100)
+    store.release({})
     hear(store, STREAMS[0], 300, 400)
     assert store.held("north")[0].first_sample == 0
 

@@ -26,32 +26,39 @@ class Tape:
     hydrophone: str
     chance: random.Random
     stream: Stream = field(init=False)
-    position: int = 0
+    played: int = 0
     heard: dict[Stream, list[Range]] = field(default_factory=dict)
     straddling: list[PresenceEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.stream = Stream(self.hydrophone, EPOCH, RATE_HZ)
+        self.heard[self.stream] = []
+
+    @property
+    def position(self) -> int:
+        """Where the stream stands."""
+        return self.heard[self.stream][self.played - 1][1] if self.played else 0
 
     def play(self, spool: Spool) -> None:
-        """One block of about a second; now and then behind a gap."""
-        if self.chance.random() < 0.06:
-            self.position += self.chance.randint(1, 4000)
-        end = self.position + self.chance.randint(1, 2000)
-        spool.hear(known_block(self.stream, self.position, end))
-        self.heard.setdefault(self.stream, []).append((self.position, end))
-        self.position = end
+        """One block of about a second, now and then behind a gap; what is read again is as it was."""
+        blocks = self.heard[self.stream]
+        if self.played == len(blocks):
+            gap = self.chance.randint(1, 4000) if self.chance.random() < 0.06 else 0
+            first = self.position + gap
+            blocks.append((first, first + self.chance.randint(1, 2000)))
+        spool.hear(known_block(self.stream, *blocks[self.played]))
+        self.played += 1
 
     def restart(self) -> None:
         """As after a crash: a recording is read again, a live stream begins another epoch."""
         if self.chance.random() < 0.5:
-            self.position = max(0, self.position - self.chance.randint(0, 30_000))
+            self.played = max(0, self.played - self.chance.randint(0, 30))
             return
         lead = self.chance.randint(0, 5000)
         pause = self.chance.randint(0, 3000)
         before, end = self.stream, self.position
         self.stream = replace(before, epoch=before.epoch + timedelta(milliseconds=end + pause))
-        self.position = 0
+        self.heard[self.stream], self.played = [], 0
         onset = max(0, end - lead)
         self.straddling.append(presence(before, onset, end + pause + 2000, kind="ended", revision=1))
 
