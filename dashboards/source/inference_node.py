@@ -2,12 +2,11 @@
 
 from dashboards.source import board as boards
 from dashboards.source.board import Board, Panel
-from dashboards.source.palette import BLUE, GREY, VERMILLION, more_is_worse, steps
+from dashboards.source.palette import BLUE, GREY, QUANTILES, STAGES, VERMILLION, more_is_worse, steps
 from dashboards.source.panels import Column, Text, bars, figure, lines, rows, spread
 from dashboards.source.queries import EVERYWHERE, STATION, Query, by, grown, of, quantile, rate
 
 PROCESS = f'job="seacanary",{STATION}'
-QUANTILES = (0.5, 0.95, 0.99)
 
 ABOUT = (
     "How fast the model answers, what waits for it, and what the process and its GPU do. "
@@ -72,12 +71,14 @@ def _failed_now() -> Panel:
     return figure(text, Query(f"round({failed})", "failed", "now"), thresholds=steps(GREY, (1, VERMILLION)))
 
 
-def _latency(name: str) -> list[Query]:
+def _latencies(text: Text, name: str) -> Panel:
     """Quantiles of a histogram per station; nothing where nothing was observed."""
     bucket = of(f"{name}_bucket", STATION)
-    return [
-        Query(f"{quantile(q, bucket, labels='station')} >= 0", f"{{{{station}}}} p{100 * q:.0f}") for q in QUANTILES
+    queries = [
+        Query(f"{quantile(q, bucket, labels='station')} >= 0", f"{{{{station}}}} p{100 * q:.0f}")
+        for q in (0.5, 0.95, 0.99)
     ]
+    return lines(text, *queries, bounds=(0, None), thresholds=more_is_worse(1, 2), colours=QUANTILES)
 
 
 def _conclusion() -> Panel:
@@ -86,7 +87,7 @@ def _conclusion() -> Panel:
         "From a live window's last sample to what the presence trackers made of it; every window counts.",
         "s",
     )
-    return lines(text, *_latency("capture_to_conclusion_seconds"), bounds=(0, None), thresholds=more_is_worse(1, 2))
+    return _latencies(text, "capture_to_conclusion_seconds")
 
 
 def _to_event() -> Panel:
@@ -95,7 +96,7 @@ def _to_event() -> Panel:
         "The same for windows that led to an event, until it is in the journal. Holes: no events in that stretch.",
         "s",
     )
-    return lines(text, *_latency("capture_to_event_seconds"), bounds=(0, None), thresholds=more_is_worse(1, 2))
+    return _latencies(text, "capture_to_event_seconds")
 
 
 def _stages() -> Panel:
@@ -105,7 +106,7 @@ def _stages() -> Panel:
         "s",
     )
     slow = f"{quantile(0.95, of('stage_duration_seconds_bucket', STATION), labels='stage')} >= 0"
-    return lines(text, Query(slow, "{{stage}}"), bounds=(0, None))
+    return lines(text, Query(slow, "{{stage}}"), bounds=(0, None), colours=STAGES)
 
 
 def _stage_means() -> Panel:
@@ -113,7 +114,7 @@ def _stage_means() -> Panel:
         "Load by stage", "Time spent in each stage per second: near 1, a stage fills one thread.", "percentunit"
     )
     spent = by("stage", rate(of("stage_duration_seconds_sum", STATION, stage="intake|inference|presence|journal")))
-    return lines(text, Query(spent, "{{stage}}"), bounds=(0, None), thresholds=more_is_worse(0.7, 1))
+    return lines(text, Query(spent, "{{stage}}"), bounds=(0, None), thresholds=more_is_worse(0.7, 1), colours=STAGES)
 
 
 def _batch_times() -> Panel:

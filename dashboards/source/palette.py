@@ -34,6 +34,14 @@ CIRCUIT = {1: ("closed: delivering", GREEN), 2: ("half open: trying", ORANGE), 3
 EVIDENCE = {1: ("recording", GREEN), 2: ("stopped", VERMILLION)}
 HOLDS = {0: ("no", GREY), 1: ("holds", VERMILLION)}
 HELD_BACK = {0: ("free", GREY), 1: ("held back", ORANGE)}
+# Of series, by a word in their legend; sets of words that open-ended names do not belong to.
+SPECIES = {"beluga": BLUE, "porpoise": ORANGE}
+NOTICES = {"heard": BLUE, "still_here": SKY, "gone": GREY, "digest": PURPLE}
+CAUSES = {"cooldown": SKY, "quiet_hours": BLUE, "rate_limit": ORANGE, "unconfirmed": PURPLE, "late": VERMILLION}
+VERDICTS = {"confirmed": GREEN, "rejected": VERMILLION}
+QUANTILES = {"p50": SKY, "p95": ORANGE, "p99": VERMILLION}
+STAGES = {"intake": SKY, "queue": ORANGE, "inference": BLUE, "presence": GREEN, "journal": PURPLE}
+LEDGER = {"analysed": BLUE, "shed": ORANGE, "unobserved": PURPLE, "lost": VERMILLION}
 UP = {0: ("unreachable", VERMILLION), 1: ("up", GREEN)}
 SYNCHRONISED = {0: ("not synchronised", VERMILLION), 1: ("synchronised", GREEN)}
 

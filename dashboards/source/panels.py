@@ -7,7 +7,7 @@ tooltips, how states are drawn) is decided once for all dashboards.
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from dashboards.source.board import DATASOURCE
 from dashboards.source.palette import NEUTRAL, mapping, steps
@@ -97,6 +97,7 @@ def lines(
     width: int = 12,
     bounds: tuple[float | None, float | None] = (None, None),
     thresholds: dashboard.ThresholdsConfig | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
     """Values over time; what was not measured is a hole, not a line.
 
@@ -106,9 +107,10 @@ def lines(
         width: of 24 columns.
         bounds: ends of the axis, None for what the values need.
         thresholds: drawn as dashed lines where a value begins to matter.
+        colours: of series, by a word in their legend.
     """
     panel = _dressed(timeseries.Panel(), text, queries, size=(width, 8)).span_nulls(False).fill_opacity(0).line_width(1)
-    panel = panel.color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    panel = _coloured(panel, colours or {})
     panel = panel.legend(_legend("lastNotNull", "max")).tooltip(_tooltip())
     if thresholds is not None:
         dashed = common.GraphThresholdsStyleConfig().mode(common_model.GraphThresholdsStyleMode.DASHED)
@@ -121,7 +123,12 @@ def lines(
 
 
 def bars(
-    text: Text, *queries: Query, width: int = 12, interval: str = "1h", colours: Mapping[str, str] | None = None
+    text: Text,
+    *queries: Query,
+    width: int = 12,
+    interval: str = "1h",
+    colours: Mapping[str, str] | None = None,
+    summary: Literal["sum", "mean"] = "sum",
 ) -> timeseries.Panel:
     """Amounts per stretch of time, on top of each other.
 
@@ -130,16 +137,15 @@ def bars(
         queries: each an amount over $__interval.
         width: of 24 columns.
         interval: shortest stretch.
-        colours: of series, by their legend.
+        colours: of series, by a word in their legend.
+        summary: what the legend says of the whole time: counts add up, shares do not.
     """
     panel = _dressed(timeseries.Panel(), text, queries, size=(width, 8)).interval(interval)
     panel = panel.draw_style(common_model.GraphDrawStyle.BARS).fill_opacity(80).line_width(0).min(0)
     panel = panel.stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A"))
-    panel = panel.color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-    for name, colour in (colours or {}).items():
-        fixed = {"mode": "fixed", "fixedColor": colour}
-        panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="color", value=fixed)])
-    return panel.legend(_legend("sum")).tooltip(_tooltip())
+    panel = _coloured(panel, colours or {}).legend(_legend(summary)).tooltip(_tooltip())
+    # increase() extrapolates to the edges of its stretch: 1.07 events are one.
+    return panel.decimals(0) if text.unit == "short" else panel
 
 
 def timeline(
@@ -223,6 +229,15 @@ def _heatmap(text: Text, query: Query, *, width: int) -> heatmap.Panel:
     panel = _dressed(heatmap.Panel(), text, [query], size=(width, 9)).color(colour.fill("dark-orange").exponent(0.5))
     panel = panel.show_legend().show_color_scale(True).mode(common_model.TooltipDisplayMode.SINGLE)
     return panel.cell_gap(1).hide_y_histogram()
+
+
+def _coloured(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries.Panel:
+    """Fixed colours for series whose legend holds a word, Grafana's own by name for the rest."""
+    panel = panel.color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    for word, colour in colours.items():
+        fixed = {"mode": "fixed", "fixedColor": colour}
+        panel = panel.override_by_regexp(rf"/\b{word}\b/", [model.DynamicConfigValue(id_val="color", value=fixed)])
+    return panel
 
 
 def _legend(*calculations: str) -> common.VizLegendOptions:

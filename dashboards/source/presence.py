@@ -1,6 +1,7 @@
 """Presence: which species was heard where and when, and how much of the time anybody listened."""
 
 from dashboards.source import board as boards
+from dashboards.source import palette
 from dashboards.source.board import Board, Panel
 from dashboards.source.palette import (
     ABSENT,
@@ -138,7 +139,7 @@ def _minutes() -> Panel:
         "m",
     )
     minutes = f"60 * {by('species', f'avg_over_time({HEARD}[$__interval])', 'avg')}"
-    return bars(text, Query(minutes, "{{species}}"))
+    return bars(text, Query(minutes, "{{species}}"), colours=palette.SPECIES, summary="mean")
 
 
 def _effort() -> Panel:
@@ -149,7 +150,7 @@ def _effort() -> Panel:
         "s",
     )
     seconds = f"{RULE_STEP_S} * {by('species', f'count_over_time({HEARD}[$__interval])')}"
-    return bars(text, Query(seconds, "{{species}}"))
+    return bars(text, Query(seconds, "{{species}}"), colours=palette.SPECIES)
 
 
 def _presence_by_site() -> Panel:
@@ -206,8 +207,9 @@ def _events() -> Panel:
     text = Text(
         "Events",
         "Presence events by the minute in which they were journalled, newest first. The link leads to the hydrophone's "
-        "events of the species on the station page, with clip, picture and the words of reviewers; its address is the "
-        "variable 'Station page'. Prometheus knows counts, not single events: those are in the journal.",
+        "events of the species as the station gives them (JSON: ids, evidence, reviews; an event's page is "
+        "/events/ID there); its address is the variable 'Station page'. "
+        "Prometheus knows counts, not single events: those are in the journal.",
         "short",
     )
     count, before = (
@@ -217,7 +219,7 @@ def _events() -> Panel:
     # An offset instead of increase(): exact, and it sees the first event of a series and of a restart.
     new = f"({count} - {before} > 0) or ({count} > 0 and {count} < {before}) or ({count} > 0 unless {before})"
     url = (
-        "${evidence_url:raw}/events?hydrophone=${__data.fields.Hydrophone:percentencode}"
+        "${evidence_url:raw}/api/events?hydrophone=${__data.fields.Hydrophone:percentencode}"
         "&species=${__data.fields.Species:percentencode}"
     )
     columns = [
@@ -239,7 +241,7 @@ def _alerts() -> Panel:
         "short",
     )
     told = by("rule, notice", grown(of("alerts_total", STATION), "$__interval"))
-    return bars(text, Query(told, "{{rule}}: {{notice}}"), width=6)
+    return bars(text, Query(told, "{{rule}}: {{notice}}"), width=6, colours=palette.NOTICES)
 
 
 def _held() -> Panel:
@@ -250,7 +252,7 @@ def _held() -> Panel:
         "short",
     )
     held = by("cause", grown(of("alerts_held_back_total", STATION), "$__interval"))
-    return bars(text, Query(held, "{{cause}}"), width=6)
+    return bars(text, Query(held, "{{cause}}"), width=6, colours=palette.CAUSES)
 
 
 def _reviews() -> Panel:
@@ -258,7 +260,7 @@ def _reviews() -> Panel:
         "Reviews", "What people said of events, by species: the station's precision as heard by people.", "short"
     )
     said = by("species, verdict", grown(of("reviews_total", f'{STATION},species=~"$species"'), "$__interval"))
-    return bars(text, Query(said, "{{species}}: {{verdict}}"), width=6)
+    return bars(text, Query(said, "{{species}}: {{verdict}}"), width=6, colours=palette.VERDICTS)
 
 
 def _alert_delay() -> Panel:
@@ -270,4 +272,4 @@ def _alert_delay() -> Panel:
     )
     delay = of("event_to_alert_seconds_bucket", STATION)
     queries = [Query(f"{quantile(q, delay)} >= 0", f"p{100 * q:.0f}") for q in (0.5, 0.99)]
-    return lines(text, *queries, width=6, bounds=(0, None), thresholds=more_is_worse(2, 5))
+    return lines(text, *queries, width=6, bounds=(0, None), thresholds=more_is_worse(2, 5), colours=palette.QUANTILES)

@@ -1,5 +1,6 @@
 """The committed dashboards: generated, complete, and asking only for metrics that exist."""
 
+import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from dashboards.source.presence import RULE_STEP_S
 from dashboards.source.rendering import DASHBOARDS, rendered
 
 from dashboard_panels import FILES, FOLDER, PLANNED, dashboard, filled_in, metric_names, panels, queries
 from seacanary.metrics import Metrics
+from seacanary.web.event_reading import EventQuery
 
 RULES = FOLDER.parent / "deploy" / "prometheus" / "rules"
 EXAMPLE = {
@@ -147,3 +150,30 @@ def test_codes_of_states_have_names(path: Path) -> None:
                 codes = set(re.findall(r"\* (\d+)\b", target["expr"]))
                 assert codes <= set(names), panel["title"]
                 assert len({name["color"] for name in names.values()}) == len(names)
+
+
+def test_steps_of_effort_are_those_of_the_recording_rule() -> None:
+    groups = yaml.safe_load((RULES / "presence.yml").read_text(encoding="utf-8"))["groups"]
+    (group,) = (
+        g for g in groups if any(r.get("record") == "hydrophone_species:seacanary_present:state" for r in g["rules"])
+    )
+    assert group["interval"] == f"{RULE_STEP_S}s"
+
+
+def test_links_to_evidence_lead_to_what_the_station_serves() -> None:
+    (events,) = (panel for panel in panels(dashboard(FOLDER / "presence.json")) if panel["title"] == "Events")
+    properties = [p for override in events["fieldConfig"]["overrides"] for p in override["properties"]]
+    (link,) = (link for p in properties if p["id"] == "links" for link in p["value"])
+    path, parameters = link["url"].removeprefix("${evidence_url:raw}").split("?")
+    assert path == "/api/events"
+    assert set(re.findall(r"(\w+)=", parameters)) <= set(EventQuery.model_fields)
+    columns = {matcher["matcher"]["options"] for matcher in events["fieldConfig"]["overrides"]}
+    assert set(re.findall(r"__data\.fields\.(\w+)", parameters)) <= columns
+
+
+@EACH
+def test_data_links_name_no_variable_that_is_missing(path: Path) -> None:
+    tree = dashboard(path)
+    known = {variable["name"] for variable in tree["templating"]["list"]}
+    used = set(re.findall(r"\$\{(\w+)(?::\w+)?\}", json.dumps(tree))) - {"datasource"}
+    assert {name for name in used if not name.startswith("__")} <= known

@@ -7,12 +7,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dashboards.source.palette import NOT_LISTENING, PRESENCE, PRESENT
 
 from dashboard_panels import PLANNED, PanelQuery, filled_in, metric_names, queries
-from lively_metrics import LivelyMetrics
+from lively_metrics import DEAF, LivelyMetrics
 from prometheus_server import PrometheusServer
 from redis_server import free_port
 from seacanary.demo import demo_config
@@ -67,7 +70,7 @@ NOT_WIRED = {
 
 
 @contextmanager
-def demo_station(folder: Path, port: int) -> Iterator[None]:
+def demo_station(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The demo's own configuration, run as a process, metrics on a port we know."""
     tree = demo_config(folder, seed=1).model_dump(mode="json", exclude_unset=True)
     tree["metrics"] = {"port": port}
@@ -76,7 +79,7 @@ def demo_station(folder: Path, port: int) -> Iterator[None]:
     command = [sys.executable, "-m", "seacanary.cli", "run", str(path), "--json"]
     with (folder / "out").open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(20)
@@ -87,23 +90,44 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]
     """Prometheus when the demo has heard something, and what led to events has been scraped."""
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     with (
-        demo_station(folder, port),
+        demo_station(folder, port) as station,
         PrometheusServer(folder / "prometheus", station=STATION, metrics_port=port) as server,
     ):
         until = time.monotonic() + LONGEST_S
         while not server.query("hydrophone_species:seacanary_present:state == 1"):
-            assert time.monotonic() < until, (folder / "out").read_text(encoding="utf-8")[-3000:]
+            alive = station.poll() is None and time.monotonic() < until
+            assert alive, (folder / "out").read_text(encoding="utf-8")[-3000:]
             time.sleep(0.5)
         time.sleep(2 * STEP_S)
         yield server
 
 
-def ask(server: PrometheusServer, query: PanelQuery, variables: dict[str, str]) -> list[object]:
+@pytest.fixture(scope="module")
+def lively(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """Prometheus beside made-up metrics, all of them."""
+    folder = tmp_path_factory.mktemp("lively")
+    with LivelyMetrics() as metrics, PrometheusServer(folder, station=STATION, metrics_port=metrics.port) as server:
+        time.sleep(3 * STEP_S)
+        yield server
+
+
+def values(series: list[dict[str, Any]]) -> list[float]:
+    """All values of an answer, of instant or range queries."""
+    return [float(value) for one in series for _, value in one.get("values") or [one["value"]]]
+
+
+def of_panel(title: str) -> list[PanelQuery]:
+    found = [query for query in queries() if query.panel == title]
+    assert found, title
+    return found
+
+
+def ask(server: PrometheusServer, query: PanelQuery, variables: dict[str, str]) -> list[dict[str, Any]]:
     expr = filled_in(query.expr, variables | TIMES)
     if query.instant:
-        return list(server.query(expr))
+        return server.query(expr)
     now_s = time.time()
-    return list(server.query_range(expr, start_s=now_s - LOOK_BACK_S, end_s=now_s, step_s=STEP_S))
+    return server.query_range(expr, start_s=now_s - LOOK_BACK_S, end_s=now_s, step_s=STEP_S)
 
 
 def without_data(server: PrometheusServer, excused: Iterable[str]) -> list[str]:
@@ -142,9 +166,44 @@ def test_every_query_succeeds_for_chosen_hydrophones_and_species(demo: Prometheu
         ask(demo, query, SOME)
 
 
+@pytest.mark.timeout(150)
+def test_what_a_demo_shows_is_true_of_it(demo: PrometheusServer) -> None:
+    (states,) = of_panel("State of each species, hydrophone by hydrophone")
+    timeline = ask(demo, states, EVERYTHING)
+    species = {(one["metric"]["hydrophone"], one["metric"]["species"]) for one in timeline}
+    assert species == {(h, s) for h in ("simulated-sea", "real-ambient") for s in ("beluga", "porpoise")}
+    codes = set(values(timeline))
+    assert float(PRESENT) in codes
+    assert codes <= {float(code) for code in PRESENCE}
+    (events,) = of_panel("Events")
+    assert sum(values(ask(demo, events, EVERYTHING))) >= 1
+    (hours,) = of_panel("When present: time of day by date")
+    now = datetime.now(UTC)
+    assert set(values(ask(demo, hours, EVERYTHING))) <= {float(now.hour), float((now - timedelta(minutes=2)).hour)}
+    (listening,) = of_panel("Listening now")
+    assert values(ask(demo, listening, EVERYTHING)) == [1.0]
+    (shares,) = of_panel("Share of effort with presence, by site and species")
+    assert all(0 <= value <= 1 for value in values(ask(demo, shares, EVERYTHING)))
+
+
 @pytest.mark.timeout(60)
-def test_every_query_has_data_when_every_metric_has_series(tmp_path: Path) -> None:
-    with LivelyMetrics() as metrics, PrometheusServer(tmp_path, station=STATION, metrics_port=metrics.port) as server:
-        time.sleep(3 * STEP_S)
-        silent = without_data(server, {*GPU, *SLOW, *PLANNED})
+def test_every_query_has_data_when_every_metric_has_series(lively: PrometheusServer) -> None:
+    silent = without_data(lively, {*GPU, *SLOW, *PLANNED})
     assert not silent, "\n".join(silent)
+
+
+@pytest.mark.timeout(60)
+def test_a_hydrophone_nobody_listens_to_is_not_absent(lively: PrometheusServer) -> None:
+    (states,) = of_panel("State of each species, hydrophone by hydrophone")
+    codes: dict[str, set[float]] = {"north": set(), DEAF: set()}
+    for one in ask(lively, states, EVERYTHING):
+        codes[one["metric"]["hydrophone"]] |= set(values([one])[-2:])
+    assert codes == {"north": {PRESENT}, DEAF: {NOT_LISTENING}}
+    (effort,) = of_panel("Effort, by site and species")
+    assert {one["metric"]["site"] for one in ask(lively, effort, EVERYTHING)} == {f"{STATION} / north"}
+
+
+@pytest.mark.timeout(60)
+def test_bands_come_in_the_order_of_their_frequencies(lively: PrometheusServer) -> None:
+    (bands,) = of_panel("Band levels")
+    assert [one["metric"]["band"] for one in ask(lively, bands, EVERYTHING)] == ["000063", "012500"]
