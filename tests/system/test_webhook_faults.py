@@ -138,10 +138,12 @@ def test_each_event_arrives_in_order_though_nobody_listens_for_a_while_and_the_p
         with receiver:
             process.start()
             until(lambda: len(receiver.taken) >= 10)
+        before = len(receiver.received)
         time.sleep(1)
         process.kill()
         process.start()
         time.sleep(2)
+        assert len(receiver.received) == before
         with receiver:
             process.wait(30)
     check(receiver, path)
@@ -170,10 +172,12 @@ def test_a_receiver_that_is_down_for_ten_minutes_gets_everything(tmp_path: Path)
         with receiver:
             process.start()
             until(lambda: len(receiver.taken) >= 10)
+        before = len(receiver.received)
         time.sleep(300)
         process.kill()
         process.start()
         time.sleep(300)
+        assert len(receiver.received) == before
         with receiver:
             began_s = time.monotonic()
             process.wait(120)

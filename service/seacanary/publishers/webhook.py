@@ -6,8 +6,9 @@ us make the connection: httpx has no public way to hold an address to what was c
 It follows no redirect and asks no proxy, which would do the resolving for us.
 """
 
+import json
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,9 +20,11 @@ from standardwebhooks import Webhook as Signer
 
 from seacanary import __version__
 from seacanary.errors import ConfigError, DeliveryRejected, DeliveryRetryable
-from seacanary.events import CloudEvent, Event, JournalEntry
+from seacanary.events import AlertEvent, CloudEvent, Event, JournalEntry
 from seacanary.publishers.targets import CheckedBackend, Resolver, resolved
 from seacanary.publishers.webhook_section import WebhookSection
+
+Links = Callable[[AlertEvent], Mapping[str, str]]
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 # Asked to come again: request timeout, conflict, too early, too many requests; and every 5xx.
@@ -60,16 +63,23 @@ class Webhook:
         self,
         section: WebhookSection,
         *,
+        links: Links = lambda _: {},
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         resolve: Resolver = resolved,
     ) -> None:
         """Prepare; nothing is connected before the first event.
 
+        Args:
+            section: of the configuration.
+            links: URLs that go along with an alert, by what they are for; the same whenever they are asked for.
+            now: system clock, for signatures.
+            resolve: every address of a host.
+
         Raises:
             ConfigError: the secret cannot be read.
         """
         self.name = section.name
-        self._section, self._now = section, now
+        self._section, self._links, self._now = section, links, now
         try:
             self._signers = [Signer(key) for key in section.signing_keys()]
         except ValueError as exc:
@@ -102,7 +112,7 @@ class Webhook:
         Raises:
             DeliveryRetryable: the receiver cannot be reached, is not an allowed target, or answers no HTTP.
         """
-        body = CloudEvent.of(event).model_dump_json()
+        body = self._body(event)
         try:
             return await self._exchange(self._headers(str(event.id), body), body.encode())
         except DeliveryRetryable as exc:
@@ -118,6 +128,12 @@ class Webhook:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._pool.aclose()
+
+    def _body(self, event: Event) -> str:
+        """The event as a CloudEvent; an alert's links are extension attributes: confirmurl, rejecturl, evidenceurl."""
+        links = self._links(event) if isinstance(event, AlertEvent) else {}
+        attributes = {f"{purpose}url": url for purpose, url in links.items()}
+        return json.dumps(CloudEvent.of(event).model_dump(mode="json") | attributes)
 
     def _headers(self, event_id: str, body: str) -> list[tuple[str, str]]:
         moment = self._now().astimezone(UTC)

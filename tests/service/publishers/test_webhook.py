@@ -11,13 +11,14 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
 import pytest
 from standardwebhooks import WebhookVerificationError
 
 from event_samples import entry
 from seacanary.errors import ConfigError, DeliveryError, DeliveryRejected, DeliveryRetryable
-from seacanary.events import CloudEvent
+from seacanary.events import AlertEvent, CloudEvent, JournalEntry
 from seacanary.publishers import Selective
 from seacanary.publishers.targets import Address
 from seacanary.publishers.webhook import Webhook, retry_after_s
@@ -82,6 +83,21 @@ async def test_a_batch_is_posted_in_order_and_each_signed_by_itself() -> None:
         async with aclosing(Webhook(section(receiver.url))) as webhook:
             await webhook.publish([entry(n) for n in range(1, 6)])
     assert [request.verified()["data"]["onset_sample"] for request in receiver.received] == [1, 2, 3, 4, 5]
+
+
+async def test_an_alert_carries_links_as_extension_attributes_of_the_cloudevent() -> None:
+    alert = AlertEvent(id=UUID(int=1), station="station", rule="first", notice="heard", at=NOW, text="Un béluga.")
+    links = {"confirm": "https://a.example/c?token=1", "evidence": "https://a.example/e"}
+    with Receiver() as receiver:
+        async with aclosing(
+            Webhook(section(receiver.url), links=lambda event: {**links, "rule": event.rule})
+        ) as webhook:
+            await webhook.publish([JournalEntry(sequence=1, entry_ms=1, entry_step=0, event=alert), entry(2)])
+    told, other = (request.verified() for request in receiver.received)
+    assert (told["confirmurl"], told["evidenceurl"], told["ruleurl"]) == (*links.values(), "first")
+    assert told["data"]["text"] == "Un béluga."
+    assert CloudEvent.model_validate(told) == CloudEvent.of(alert)
+    assert not [name for name in other if name.endswith("url")]
 
 
 def test_it_says_what_it_carries() -> None:
