@@ -64,7 +64,7 @@ NOT_WIRED = {
         "clipped_ratio", "silent_ratio", "stuck_ratio", "hum_ratio", "dc_offset_ratio", "spikes_total",
         "band_level_decibels", "selftest_recall_ratio", "selftest_calls_total", "evidence_state", "evidence_bytes",
         "evidence_clips_total", "evidence_shed_samples_total", "evidence_deleted_total", "evidence_copies_total",
-        "circuit_state", "publisher_requests_total",
+        "circuit_state", "publisher_requests_total", "quality_shed_samples_total",
     )
 }  # fmt: skip
 
