@@ -148,9 +148,10 @@ class Alerting:
             led_to |= {alert.id: entry.entry_ms for alert in made}
             alerts += made
         sequence = batch[-1].sequence
-        # Of its own alerts alone there is nothing to remember: they are passed over again.
         if alerts or not all(isinstance(entry.event, AlertEvent) for entry in batch):
             await self._store(alerts, sequence, led_to=led_to)
+        else:  # its own alerts change no state
+            await self._of_journal(lambda: self._journal.move_cursor(CURSOR, sequence))
         return sequence
 
     def _alerts_of(self, entry: JournalEntry) -> list[AlertEvent]:
