@@ -93,7 +93,7 @@ def _chunks(layout: ClipLayout, read: Read) -> Iterator[NDArray[np.float32]]:
 
 def _to_24_bits(samples: NDArray[np.float32]) -> tuple[NDArray[np.int32], int, int]:
     """Samples as the upper 24 bits of int32, how many were beyond full scale, how many were rounded."""
-    scaled = samples.astype(np.float64) * FULL_SCALE
+    scaled = samples * np.float32(FULL_SCALE)  # a power of two: exact, as is every step below 2**24
     steps = np.rint(scaled)
     within = np.clip(steps, -FULL_SCALE, FULL_SCALE - 1)
     beyond = within != steps
