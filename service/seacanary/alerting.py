@@ -30,7 +30,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CURSOR = "alerts"
-STATE_PREFIX = "alerts/"
+STATE_PREFIX = "@alerts/"
 BATCH = 200
 LONGEST_SLEEP_S = 60.0  # the clock that ticks are due by may be set meanwhile
 
@@ -106,6 +106,16 @@ class Alerting:
             else:
                 await self._tick(sequence)
                 await self._sleep(sequence)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until run() has judged all events there are now; False if the time was too short."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                head = self._journal.head
+                await self._of_journal(lambda: self._journal.wait_delivered(CURSOR, head))
+        except TimeoutError:
+            return False
+        return True
 
     async def _begin(self) -> int:
         """Take up the books' states.

@@ -154,7 +154,7 @@ async def test_the_state_of_a_rule_that_is_gone_is_dropped(journal: Journal, clo
         await told(journal, clock, 0, presence("started", 0))
     async with alerting_on(journal, section(rule(name="new")), clock):
         await told(journal, clock, 900, presence("updated", 900, onset_s=0))
-    assert (await journal.states())["alerts/old"] == ""
+    assert (await journal.states())["@alerts/old"] == ""
     said = [(alert.rule, alert.notice) for alert in await alerts_in(journal)]
     assert said == [("old", "heard"), ("new", "heard")]
 
@@ -162,7 +162,7 @@ async def test_the_state_of_a_rule_that_is_gone_is_dropped(journal: Journal, clo
 async def test_a_state_that_cannot_be_read_begins_anew(
     journal: Journal, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await journal.append([], states={"alerts/beluga-watch": '{"now": "never"}'})
+    await journal.append([], states={"@alerts/beluga-watch": '{"now": "never"}'})
     async with alerting_on(journal, section(), clock):
         await told(journal, clock, 0, presence("started", 0))
     assert notices(await alerts_in(journal)) == ["heard"]
@@ -240,6 +240,19 @@ async def test_kills_at_any_point_repeat_and_lose_no_alert(
     assert kills > 5
     assert len(expected) > 50
     assert got == expected
+
+
+async def test_draining_waits_for_the_rules_but_not_for_ever(journal: Journal, clock: Clock) -> None:
+    engine = Alerting(journal, section(), station="station", hold_s=30.0, now_s=clock)
+    await journal.append([presence("started", 0)])
+    assert not await engine.drain(0.05)
+    running = asyncio.create_task(engine.run())
+    assert await engine.drain(5)
+    assert notices(await alerts_in(journal)) == ["heard"]
+    assert await engine.drain(5)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
 
 
 async def test_what_happened_is_on_the_metrics(journal: Journal, clock: Clock) -> None:
