@@ -33,6 +33,7 @@ from seacanary.reports import ReportFormat, Sheet
 from seacanary.runner import Runner
 from seacanary.schemas import SCHEMAS, schema_text
 from seacanary.sources.devices import list_devices
+from seacanary.webhook_commands import webhooks_app
 
 T = TypeVar("T")
 CORES = os.cpu_count() or 1
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Look into a journal of events.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
+app.add_typer(webhooks_app(), name="webhooks")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables and views")]
 ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]

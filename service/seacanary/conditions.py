@@ -10,7 +10,7 @@ from seacanary.events import ConditionEvent, Event
 from seacanary.metrics import Metrics
 from seacanary.station_events import Change
 
-STATE_KEY = "station/conditions"
+STATE_KEY = "@station/conditions"
 
 Tell = Callable[[Sequence[Event]], Awaitable[None]]
 

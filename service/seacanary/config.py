@@ -9,23 +9,33 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from seacanary.alert_rules import AlertsSection
+from seacanary.archive import ArchiveSection
 from seacanary.batching import BatchingSection
 from seacanary.config_faults import faults_of
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
 from seacanary.errors import ConfigError
+from seacanary.evidence_copy import CopySection
+from seacanary.evidence_section import EvidenceSection
 from seacanary.guard import GuardSection
 from seacanary.metrics import MetricsSection
 from seacanary.presence_rules import PresenceSection
 from seacanary.publishers.delivery import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLinesSection
+from seacanary.publishers.notify import NotifySection
 from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.webhook_section import WebhookSection
+from seacanary.quality_watch import QualitySection
+from seacanary.retention import EvidenceRetention
+from seacanary.selftest import SelfTestSection
 from seacanary.sources.alsa import AlsaSection
 from seacanary.sources.files import FilesSection
 from seacanary.sources.network import RtpSection, TcpSection, UdpSection, UrlSection
 from seacanary.sources.simulated import SimulatedSection
 from seacanary.sources.soundcard import SoundcardSection
 from seacanary.sources.supervised import SupervisionPolicy
+from seacanary.web.section import WebSection
 
 SourceSection = Annotated[
     SoundcardSection
@@ -38,7 +48,9 @@ SourceSection = Annotated[
     | SimulatedSection,
     Field(discriminator="kind"),
 ]
-PublisherSection = Annotated[JsonLinesSection | RedisStreamsSection, Field(discriminator="kind")]
+PublisherSection = Annotated[
+    JsonLinesSection | RedisStreamsSection | WebhookSection | NotifySection, Field(discriminator="kind")
+]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -80,7 +92,17 @@ class StationConfig(BaseModel):
     guard: GuardSection = GuardSection()
     journal: JournalSection = JournalSection()
     publishers: tuple[PublisherSection, ...] = ()
-    delivery: DeliveryPolicy = DeliveryPolicy()
+    delivery: DeliveryPolicy = Field(DeliveryPolicy(), description="of publishers without a policy of their own")
+    alerts: AlertsSection = AlertsSection()
+    evidence: EvidenceSection | None = Field(None, description="clips of every event; null: none are kept")
+    retention: EvidenceRetention = EvidenceRetention()
+    evidence_copy: CopySection | None = Field(None, description="copies of the clips elsewhere; null: none")
+    archive: ArchiveSection | None = Field(None, description="all audio, always; null: none is kept")
+    quality: QualitySection = QualitySection()
+    selftest: SelfTestSection | None = Field(
+        None, description="simulated calls mixed into copies of the live audio; null: none"
+    )
+    web: WebSection | None = Field(None, description="pages to look at and judge events; null: none")
     metrics: MetricsSection = MetricsSection()
 
     @model_validator(mode="after")

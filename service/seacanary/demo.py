@@ -8,7 +8,7 @@ from pathlib import Path
 from seacanary.config import StationConfig, parse_config
 
 RATE_HZ = 384_000
-METRICS_PORT = 9108
+METRICS_PORT, WEB_PORT = 9108, 8320
 
 
 def demo_config(folder: Path, *, seed: int) -> StationConfig:
@@ -43,6 +43,10 @@ def demo_config(folder: Path, *, seed: int) -> StationConfig:
         "presence": {"rule": {"hold_s": 8}},
         "journal": {"path": str(folder / "journal.db")},
         "publishers": [{"kind": "jsonl", "path": str(folder / "events.jsonl")}],
+        "alerts": {"rules": [{"name": "belugas", "species": ["beluga"]}]},
+        "evidence": {"path": str(folder / "evidence")},
+        "selftest": {"interval_s": 10},
+        "web": {"port": _free_or_any(WEB_PORT), "public_url": None},
         "metrics": {"port": _free_or_any(METRICS_PORT)},
     }
     return parse_config(tree, where="demo")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -34,6 +34,7 @@ class Journalling:
         *,
         on_events: Callable[[Sequence[PresenceEvent]], None],
         give_up: Callable[[], bool],
+        complete: Callable[[PresenceEvent], PresenceEvent] = lambda event: event,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare.
@@ -42,9 +43,10 @@ class Journalling:
             metrics: what to count on.
             on_events: told of events once they are in the journal.
             give_up: whether a failing journal is not to be tried again (the station stops).
+            complete: adds to an event what its hydrophone does not know: where its clip will be.
             monotonic_s: a clock for intervals.
         """
-        self._metrics, self._on_events = metrics, on_events
+        self._metrics, self._on_events, self._complete = metrics, on_events, complete
         self._give_up, self._monotonic_s = give_up, monotonic_s
         self._writing = asyncio.Lock()
         self._stored_at_s: dict[str, float] = {}
@@ -62,6 +64,7 @@ class Journalling:
         if not events and not self._states_are_due(hydrophone):
             return
         states = hydrophone.states()  # before anything else can move on: states must not run ahead of events
+        events = [self._complete(event) for event in events]
         began_s = self._monotonic_s()
         async with self._writing:
             entries = await self._persistently(lambda: journal.append(events, states=states))
@@ -69,10 +72,10 @@ class Journalling:
         self._metrics.stage_duration.labels("journal").observe(self._monotonic_s() - began_s)
         self._tell([entry.event for entry in entries if isinstance(entry.event, PresenceEvent)])
 
-    async def record(self, journal: Journal, events: Sequence[Event]) -> None:
-        """Store events that no hydrophone's state goes with: a condition, a review."""
+    async def record(self, journal: Journal, events: Sequence[Event], states: Mapping[str, str]) -> None:
+        """Store events that no hydrophone's state goes with, a condition or a review, and states of other parts."""
         async with self._writing:
-            await self._persistently(lambda: journal.append(events))
+            await self._persistently(lambda: journal.append(events, states=states))
 
     async def file_done(self, journal: Journal, done: FileDone) -> None:
         """Mark the files of an epoch as done when another has begun.

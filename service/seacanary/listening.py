@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from seacanary.audio import AudioBlock, Window
 from seacanary.batching import Batch, Batcher, BatchingSection, FeedEnded, FileDone, StreamEnded
@@ -22,6 +23,29 @@ log = logging.getLogger(__name__)
 
 # One batch is awaited, the next is already with the detector.
 BATCHES_UNDER_WAY = 2
+# How often a feed that can wait looks whether those who listen along have caught up.
+ROOM_LOOK_S = 0.02
+
+
+class Audience(Protocol):
+    """Others who listen along."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a feed that can wait may go on."""
+
+    def hear(self, block: AudioBlock, *, live: bool) -> None:
+        """Take a block of a live feed or of one that can wait; in microseconds, and without raising."""
+
+
+class _Nobody:
+    has_room = True
+
+    def hear(self, block: AudioBlock, *, live: bool) -> None:
+        pass
+
+
+NOBODY: Audience = _Nobody()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +100,7 @@ class Listening:
         batching: BatchingSection,
         metrics: Metrics,
         tell: Callable[[Conclusion], Awaitable[None]],
-        overhear: Callable[[AudioBlock], None] = lambda _: None,
+        audience: Audience = NOBODY,
     ) -> None:
         """Prepare to listen.
 
@@ -86,10 +110,10 @@ class Listening:
             batching: how windows wait for it.
             metrics: what to count on.
             tell: called with each conclusion, one at a time, in order per hydrophone.
-            overhear: called with each block before it is analysed; takes microseconds and never raises.
+            audience: hears each block before it is analysed.
         """
         self._feeds = feeds
-        self._detector, self._metrics, self._tell, self._overhear = detector, metrics, tell, overhear
+        self._detector, self._metrics, self._tell, self._audience = detector, metrics, tell, audience
         self._batcher = Batcher(batching)
         self._answers = asyncio.Queue[_Answer | None](BATCHES_UNDER_WAY - 1)
         self._stop = asyncio.Event()
@@ -181,7 +205,9 @@ class Listening:
     async def _hear(self, feed: Feed, block: AudioBlock) -> None:
         hydrophone = feed.hydrophone(block.hydrophone)
         self._heard_at_s[block.hydrophone] = time.monotonic()
-        self._overhear(block)
+        self._audience.hear(block, live=feed.live and not feed.patient)
+        while feed.patient and not self._audience.has_room:  # noqa: ASYNC110  # threads make the room
+            await asyncio.sleep(ROOM_LOOK_S)
         began = time.perf_counter()
         windows = hydrophone.hear(block)
         self._metrics.stage_duration.labels("intake").observe(time.perf_counter() - began)

@@ -236,6 +236,15 @@ class Metrics:
             "evidence_copies_total", "Copies: verified, or failed attempts.", "outcome"
         )
         self.archive_bytes = self._gauge("archive_bytes", "Continuous archive kept.")
+        self.archive_shed = self._counter(
+            "archive_shed_samples_total", "Samples that are not in the archive for want of time or room.", "hydrophone"
+        )
+        self.evidence_clips = self._counter(
+            "evidence_clips_total", "Clips of events: complete, partial or missed.", "hydrophone", "outcome"
+        )
+        self.evidence_shed = self._counter(
+            "evidence_shed_samples_total", "Samples the spool could not keep for clips.", "hydrophone"
+        )
 
     def _review_metrics(self) -> None:
         self.reviews = self._counter("reviews_total", "Reviews by people, journalled.", "species", "verdict")

@@ -10,10 +10,14 @@ from functools import partial
 
 from seacanary import __version__
 from seacanary.batching import FeedEnded, FileDone
+from seacanary.beside import Beside, Surroundings
+from seacanary.beside_parts import open_beside
 from seacanary.config import SourceSection, StationConfig, check_against_model
+from seacanary.contract import ModelContract
 from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
+from seacanary.evidence_parts import picture_of, with_evidence
 from seacanary.hydrophone import Hydrophone
 from seacanary.journal import Journal
 from seacanary.journalling import Journalling
@@ -27,7 +31,17 @@ from seacanary.sources.files import FileReport
 from seacanary.sources.supervised import SupervisedSource
 from seacanary.telemetry import Telemetry
 from seacanary.view import HydrophoneView
-from seacanary.wiring import is_named_by, open_publisher, open_source, plays_recordings, supervision_of, waits_for_us
+from seacanary.web.review_links import ReviewLinks
+from seacanary.wiring import (
+    delivery_policy,
+    is_named_by,
+    open_publisher,
+    open_source,
+    plays_recordings,
+    review_links,
+    supervision_of,
+    waits_for_us,
+)
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +98,12 @@ class Station:
         self._listening: Listening | None = None
         self._latest: dict[str, Mapping[str, float]] = {}
         self._stop_asked = False
-        self._journalling = Journalling(metrics, on_events=on_events, give_up=lambda: self._stop_asked)
+        self._journalling = Journalling(
+            metrics,
+            on_events=on_events,
+            give_up=lambda: self._stop_asked,
+            complete=partial(with_evidence, config),
+        )
         self._done_files: set[str] = set()
         self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
@@ -122,41 +141,65 @@ class Station:
         self._done_files |= await journal.done_files()
         feeds = [self._feed(i, section, states) for i, section in enumerate(self._config.sources)]
         await self._close_orphans(journal, states)
-        self._listening = listening = Listening(
-            feeds,
-            detector=self._detector,
-            batching=self._config.batching,
-            metrics=self._metrics,
-            tell=partial(self._take_in, journal),
-        )
-        if self._stop_asked:
-            listening.stop()
         async with AsyncExitStack() as opened:
-            deliveries = self._open_deliveries(journal, opened)
-            await self._work(journal, listening, deliveries)
+            links = review_links(self._config)
+            beside = await opened.enter_async_context(open_beside(self._surroundings(journal), links))
+            self._listening = listening = self._listen(journal, feeds, beside)
+            if self._stop_asked:
+                listening.stop()
+            deliveries = self._open_deliveries(journal, opened, links)
+            await self._work(journal, listening, beside, deliveries)
         self._export()
         unsent = {d.status.publisher: journal.head - await journal.cursor(d.status.publisher) for d in deliveries}
         ledger = {name: hydrophone.intake.ledger.totals for name, hydrophone in self._hydrophones.items()}
         return StationSummary(ledger, dict(self._journalling.kinds), unsent, self._troubles(listening))
 
-    def _open_deliveries(self, journal: Journal, opened: AsyncExitStack) -> list[Delivery]:
+    def _surroundings(self, journal: Journal) -> Surroundings:
+        return Surroundings(
+            config=self._config,
+            journal=journal,
+            detector=self._detector,
+            metrics=self._metrics,
+            record=partial(self._journalling.record, journal),
+            live_windows=lambda: self._listening.waiting if self._listening else 0,
+        )
+
+    def _listen(self, journal: Journal, feeds: Sequence[Feed], beside: Beside) -> Listening:
+        return Listening(
+            feeds,
+            detector=self._detector,
+            batching=self._config.batching,
+            metrics=self._metrics,
+            tell=partial(self._take_in, journal),
+            audience=beside,
+        )
+
+    def _open_deliveries(self, journal: Journal, opened: AsyncExitStack, links: ReviewLinks | None) -> list[Delivery]:
         deliveries = []
         for section in self._config.publishers:
-            publisher = open_publisher(section)
+            publisher = open_publisher(
+                section, links=links.links if links else lambda _: {}, picture=partial(picture_of, self._config)
+            )
             opened.push_async_callback(publisher.aclose)
             note = partial(self._telemetry.delivery_changed, self._system_s)
-            deliveries.append(Delivery(journal, publisher, policy=self._config.delivery, on_change=note))
+            policy = delivery_policy(section, self._config.delivery)
+            deliveries.append(Delivery(journal, publisher, policy=policy, on_change=note))
         return deliveries
 
-    async def _work(self, journal: Journal, listening: Listening, deliveries: Sequence[Delivery]) -> None:
+    async def _work(
+        self, journal: Journal, listening: Listening, beside: Beside, deliveries: Sequence[Delivery]
+    ) -> None:
         """Listen, deliver, export and watch, until listening is over and the rest has had its time."""
         async with asyncio.TaskGroup() as group:
             background: list[asyncio.Task[None]] = [
                 group.create_task(self._export_always()),
                 group.create_task(self._watch_silence(journal)),
+                group.create_task(beside.run()),
             ]
             background += [group.create_task(delivery.run()) for delivery in deliveries]
             await listening.run()
+            if not await beside.drain(DRAIN_S):
+                log.warning("stopping with clips or alerts unfinished; they are made at the next start")
             await self._let_publishers_finish(deliveries)
             for task in background:
                 task.cancel()
@@ -186,7 +229,7 @@ class Station:
             patient=waits_for_us(section),
             live=not plays_recordings(section),
         )
-        for hydrophone in _stored_names(states):
+        for hydrophone in _stored_names(states, self._detector.contract):
             if is_named_by(section, hydrophone):
                 feed.hydrophone(hydrophone)  # an open presence must be able to end, even if nothing comes
         return feed
@@ -208,7 +251,7 @@ class Station:
 
     async def _close_orphans(self, journal: Journal, states: Mapping[str, str]) -> None:
         """End presences of hydrophones that this station no longer has."""
-        for name in _stored_names(states):
+        for name in _stored_names(states, self._detector.contract):
             if any(is_named_by(section, name) for section in self._config.sources):
                 continue
             orphan = self._hydrophone(name, pad_at_end=False)
@@ -287,6 +330,7 @@ class Station:
         )
 
 
-def _stored_names(states: Mapping[str, str]) -> list[str]:
-    """Hydrophones that have a state in the journal."""
-    return sorted({key.rpartition("/")[0] for key in states})
+def _stored_names(states: Mapping[str, str], contract: ModelContract) -> list[str]:
+    """Hydrophones that a tracker has left a state of in the journal."""
+    species = {call_type.species for call_type in contract.call_types}
+    return sorted({name for name, _, what in (key.rpartition("/") for key in states) if what in species})

@@ -3,10 +3,14 @@
 import re
 from collections.abc import Callable, Collection
 
-from seacanary.config import PublisherSection, SourceSection
+from seacanary.config import PublisherSection, SourceSection, StationConfig
 from seacanary.publishers import Publisher
+from seacanary.publishers.circuit import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
+from seacanary.publishers.notify import Links, Notify, NotifySection, Picture
 from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.webhook import Webhook
+from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.sources import Source
 from seacanary.sources.alsa import Alsa, AlsaSection
 from seacanary.sources.ffmpeg import UrlSource
@@ -17,6 +21,8 @@ from seacanary.sources.soundcard import Soundcard, SoundcardSection
 from seacanary.sources.supervised import SupervisionPolicy
 from seacanary.sources.tcp import TcpSource
 from seacanary.sources.udp import RtpSource, UdpSource
+from seacanary.web.review_links import ReviewLinks
+from seacanary.web.review_secret import review_secret
 
 
 def open_source(section: SourceSection, *, done: Collection[str], on_file_done: Callable[[FileReport], None]) -> Source:
@@ -46,13 +52,43 @@ def open_source(section: SourceSection, *, done: Collection[str], on_file_done: 
             return SimulatedSource(section)
 
 
-def open_publisher(section: PublisherSection) -> Publisher:
-    """The publisher that a section describes; it connects when it first publishes."""
+def open_publisher(section: PublisherSection, *, links: Links, picture: Picture) -> Publisher:
+    """The publisher that a section describes; it connects when it first publishes.
+
+    Args:
+        section: of the configuration.
+        links: URLs for an alert's message, by what they are for.
+        picture: where an alert's picture is, or will be.
+
+    Raises:
+        ConfigError: a secret cannot be read.
+    """
     match section:
         case JsonLinesSection():
             return JsonLines(section)
         case RedisStreamsSection():
             return RedisStreams(section)
+        case WebhookSection():
+            return Webhook(section, links=links)
+        case NotifySection():
+            return Notify(section, links=links, picture=picture)
+
+
+def delivery_policy(section: PublisherSection, policy: DeliveryPolicy) -> DeliveryPolicy:
+    """How patiently a publisher is asked: as its section says, or as all are."""
+    return section.delivery if isinstance(section, WebhookSection | NotifySection) else policy
+
+
+def review_links(config: StationConfig) -> ReviewLinks | None:
+    """What makes the links in messages; None without a web section.
+
+    Raises:
+        ConfigError: the secret cannot be read or made.
+    """
+    if config.web is None:
+        return None
+    secret = review_secret(config.web, beside=config.journal.path)
+    return ReviewLinks(config.web.public_url, secret, ttl_s=config.web.links_last_s)
 
 
 def plays_recordings(section: SourceSection) -> bool:

@@ -11,7 +11,7 @@ import yaml
 from dashboards.source.presence import RULE_STEP_S
 from dashboards.source.rendering import DASHBOARDS, rendered
 
-from dashboard_panels import FILES, FOLDER, PLANNED, dashboard, filled_in, metric_names, panels, queries
+from dashboard_panels import FILES, FOLDER, dashboard, filled_in, metric_names, panels, queries
 from seacanary.metrics import Metrics
 from seacanary.web.event_reading import EventQuery
 
@@ -117,17 +117,11 @@ def test_variables_come_before_those_that_depend_on_them(path: Path) -> None:
 
 
 def test_every_query_parses_and_asks_for_metrics_that_exist() -> None:
-    known = registered() | recorded() | FOREIGN | PLANNED
+    known = registered() | recorded() | FOREIGN
     for query in queries():
         names = metric_names(filled_in(query.expr, EXAMPLE))
         assert names, query
         assert names <= known, f"{query}: {names - known}"
-
-
-def test_planned_names_are_wanted_and_not_there_yet() -> None:
-    wanted = {name for query in queries() for name in metric_names(filled_in(query.expr, EXAMPLE))}
-    assert not PLANNED & registered(), "registered by now: strike them from PLANNED"
-    assert wanted >= PLANNED
 
 
 def test_variables_ask_for_metrics_that_exist() -> None:

@@ -1,6 +1,7 @@
 """The whole path from blocks to events, with a real ONNX stand-in model and a quick 8 kHz stream."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -156,6 +157,17 @@ def test_a_model_that_fails_leaves_windows_unobserved_and_the_station_listening(
 def test_who_listens_along_hears_every_block_before_it_is_analysed(detector: Detector) -> None:
     blocks, heard = blocks_of(BOUTS, [1000] * 20), list[AudioBlock]()
 
+    class Neighbour:
+        @property
+        def has_room(self) -> bool:
+            return len(heard) % 3 != 0 or next(asked) > 2  # makes the feed wait now and then
+
+        def hear(self, block: AudioBlock, *, live: bool) -> None:
+            assert not live
+            heard.append(block)
+
+    asked = itertools.count()
+
     async def tell(_: Conclusion) -> None:
         assert heard
 
@@ -165,7 +177,7 @@ def test_who_listens_along_hears_every_block_before_it_is_analysed(detector: Det
         batching=BatchingSection(),
         metrics=Metrics(),
         tell=tell,
-        overhear=heard.append,
+        audience=Neighbour(),
     )
     asyncio.run(listening.run())
     assert heard == list(blocks)

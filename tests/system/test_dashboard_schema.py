@@ -1,6 +1,7 @@
 """The committed dashboards against Grafana's own types: misspelt options and impossible values do not compile."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,22 +9,24 @@ from typing import Any
 
 import pytest
 
-from dashboard_panels import FILES, dashboard, panels
+from dashboard_panels import FILES, FOLDER, dashboard, panels
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("npm") is None, reason="needs node and npm"),
 ]
 
-PACKAGES = ("@grafana/schema@11.6.9", "typescript@5.9.3")
+# The oldest Grafana the dashboards are for, and the one that deploy/compose.yaml pins.
+COMPOSE = (FOLDER.parent / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+VERSIONS = ("11.6.9", *re.findall(r"grafana/grafana\S*?:(\d+[.]\d+[.]\d+)", COMPOSE))
 
 # Each panel type's own types: module, and the name of its field options there or in the schema itself.
 KINDS = {
-    "heatmap": ("heatmap/panelcfg/x/HeatmapPanelCfg_types.gen.d.ts", "FieldConfig"),
-    "stat": ("stat/panelcfg/x/StatPanelCfg_types.gen.d.ts", None),
-    "state-timeline": ("statetimeline/panelcfg/x/StateTimelinePanelCfg_types.gen.d.ts", "FieldConfig"),
-    "table": ("table/panelcfg/x/TablePanelCfg_types.gen.d.ts", "FieldConfig"),
-    "timeseries": ("timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen.d.ts", "FieldConfig"),
+    "heatmap": ("heatmap/panelcfg/x/HeatmapPanelCfg_types.gen", "FieldConfig"),
+    "stat": ("stat/panelcfg/x/StatPanelCfg_types.gen", None),
+    "state-timeline": ("statetimeline/panelcfg/x/StateTimelinePanelCfg_types.gen", "FieldConfig"),
+    "table": ("table/panelcfg/x/TablePanelCfg_types.gen", "FieldConfig"),
+    "timeseries": ("timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen", "FieldConfig"),
 }
 RAW = "@grafana/schema/dist/esm/raw/composable"
 
@@ -35,15 +38,25 @@ type Plain<T> = T extends string ? `${T}`
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=VERSIONS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("schema")
     (folder / "package.json").write_text("{}", encoding="utf-8")
-    install = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline", *PACKAGES]
+    packages = (f"@grafana/schema@{request.param}", "typescript@5.9.3")
+    install = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline", *packages]
     done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
-        pytest.skip(f"npm cannot fetch {PACKAGES}: {done.stderr[-300:]}")
+        pytest.skip(f"npm cannot fetch {packages}: {done.stderr[-300:]}")
+    _export_types(folder / "node_modules" / "@grafana" / "schema" / "package.json")
     return folder
+
+
+def _export_types(package: Path) -> None:
+    """Grafana's packages name their panel types by file ending or without it, by version: offer both."""
+    tree = json.loads(package.read_text(encoding="utf-8"))
+    for module, _ in KINDS.values():
+        tree["exports"].setdefault(f"./dist/esm/raw/composable/{module}", f"./dist/esm/raw/composable/{module}.d.ts")
+    package.write_text(json.dumps(tree), encoding="utf-8")
 
 
 def type_errors(folder: Path, source: str) -> str:

@@ -1,0 +1,135 @@
+"""Beside: what a station does besides listening. Each part may fail alone, and is begun again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from seacanary.audio import AudioBlock
+from seacanary.conditions import ConditionLog
+from seacanary.config import StationConfig
+from seacanary.detection import Detector
+from seacanary.events import Event
+from seacanary.journal import Journal
+from seacanary.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+LASTS_S = 60.0  # a part that ran so long has recovered: its next failure is a first one
+
+Hear = Callable[[AudioBlock], None]
+Record = Callable[[Sequence[Event], Mapping[str, str]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the parts share.
+
+    Attributes:
+        config: the station's.
+        journal: of events, open.
+        detector: the station's own.
+        metrics: what to count on.
+        record: stores events and states together.
+        live_windows: how many windows wait for the detector now.
+    """
+
+    config: StationConfig
+    journal: Journal
+    detector: Detector
+    metrics: Metrics
+    record: Record
+    live_windows: Callable[[], int]
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Store events that no state goes with."""
+        await self.record(events, {})
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that runs for as long as the station does.
+
+    Attributes:
+        name: for logs, and the condition `part_failed_NAME`.
+        run: until cancelled; may be called again after it has failed.
+        drain: waits until it has done what there is to do, at most so many seconds; False: it has not.
+        hear: takes every block, in microseconds; None: it hears nothing.
+        only_live: hears live hydrophones alone, not recordings that are read as fast as possible.
+        has_room: whether a source that can wait may go on.
+    """
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+    drain: Callable[[float], Awaitable[bool]] | None = None
+    hear: Hear | None = None
+    only_live: bool = False
+    has_room: Callable[[], bool] = _always
+
+    @property
+    def failing(self) -> str:
+        """Name of the condition that it has failed."""
+        return f"part_failed_{self.name}"
+
+
+@dataclass(slots=True)
+class Beside:
+    """The parts of one station, in the order in which they are drained."""
+
+    conditions: ConditionLog
+    parts: list[Part] = field(default_factory=list)
+    _failed: set[str] = field(default_factory=set)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a source that can wait may go on."""
+        return all(part.has_room() for part in self.parts)
+
+    def hear(self, block: AudioBlock, *, live: bool) -> None:
+        """Pass a block on; a part that cannot take it is logged once, and the others hear on."""
+        for part in self.parts:
+            if part.hear is None or (part.only_live and not live):
+                continue
+            try:
+                part.hear(block)
+            except Exception:  # whatever a part does wrong must not end the listening
+                if part.name not in self._failed:
+                    log.exception("%s cannot hear; further failures are not logged", part.name)
+                self._failed.add(part.name)
+
+    async def run(self) -> None:
+        """Run all parts until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for part in self.parts:
+                group.create_task(self._keep_running(part))
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Let each part in turn do what there is to do; False if one had too little time."""
+        drained = [await part.drain(timeout_s) for part in self.parts if part.drain is not None]
+        return all(drained)
+
+    async def _keep_running(self, part: Part) -> None:
+        loop, wait_s = asyncio.get_running_loop(), FIRST_WAIT_S
+        while True:
+            began_s, recovery = loop.time(), asyncio.create_task(self._note_recovery(part))
+            try:
+                await part.run()
+                return
+            except Exception as exc:  # the station goes on without the part, and says so
+                log.exception("%s has failed; it begins again in %.0f s", part.name, wait_s)
+                detail = f"{type(exc).__name__}: {exc}; it begins again by itself"
+                await self.conditions.note(part.failing, holds=True, at=datetime.now(UTC), detail=detail)
+            finally:
+                recovery.cancel()
+            await asyncio.sleep(wait_s)
+            wait_s = FIRST_WAIT_S if loop.time() - began_s > LASTS_S else min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _note_recovery(self, part: Part) -> None:
+        await asyncio.sleep(LASTS_S)
+        await self.conditions.note(part.failing, holds=False, at=datetime.now(UTC))

@@ -1,0 +1,111 @@
+"""The parts beside listening that a configuration asks for, put together."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from seacanary.alerting import Alerting, count_alerts
+from seacanary.beside import Beside, Part, Surroundings
+from seacanary.conditions import ConditionLog
+from seacanary.events import Event
+from seacanary.evidence_parts import archive_part, evidence_parts
+from seacanary.quality_watch import QualityWatch
+from seacanary.selftest import SelfTest, SelfTestSection
+from seacanary.web.review_links import ReviewLinks
+from seacanary.web.section import WebSection
+from seacanary.web.server import WebServer
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncIterator[Beside]:
+    """Open every part that the configuration asks for; close them in reverse order.
+
+    Args:
+        around: what they share.
+        links: makes and reads the links of the pages; None where there are none.
+
+    Raises:
+        ConfigError: a port is in use.
+    """
+    config, states = around.config, await around.journal.states()
+    conditions = _conditions(around, states)
+    async with AsyncExitStack() as opened:
+        beside = Beside(conditions)
+        if config.evidence is not None:
+            beside.parts += evidence_parts(around, config.evidence, conditions, opened)
+        if config.archive is not None:
+            beside.parts.append(archive_part(around, config.archive, opened))
+        if config.quality.enabled:
+            beside.parts.append(_quality(around, conditions, states, opened))
+        if config.selftest is not None and config.selftest.enabled:
+            beside.parts.append(_self_test(around, config.selftest, opened))
+        if config.alerts.rules:
+            beside.parts.append(_alerting(around))
+        if config.web is not None and config.web.enabled and links is not None:
+            beside.parts.append(await _web(around, config.web, links, opened))
+        yield beside
+
+
+def _conditions(around: Surroundings, states: Mapping[str, str]) -> ConditionLog:
+    """A log whose every event is stored with what then holds."""
+
+    async def tell(events: Sequence[Event]) -> None:
+        await around.record(events, conditions.states())
+
+    conditions = ConditionLog(around.config.station.name, metrics=around.metrics, tell=tell)
+    conditions.restore(states)
+    return conditions
+
+
+def _quality(around: Surroundings, conditions: ConditionLog, states: Mapping[str, str], opened: AsyncExitStack) -> Part:
+    watch = QualityWatch(around.config.quality, metrics=around.metrics, conditions=conditions)
+    watch.restore(states)
+    opened.push_async_callback(watch.aclose)
+    return Part("quality", watch.run, hear=watch.hear, only_live=True)
+
+
+def _self_test(around: Surroundings, section: SelfTestSection, opened: AsyncExitStack) -> Part:
+    config = around.config
+    test = SelfTest(
+        section,
+        detector=around.detector,
+        presence=config.presence,
+        guard=config.guard,
+        metrics=around.metrics,
+        live_windows=around.live_windows,
+    )
+    opened.push_async_callback(test.aclose)
+    return Part("selftest", test.run, hear=test.hear, only_live=True)
+
+
+def _alerting(around: Surroundings) -> Part:
+    config = around.config
+    rules = [config.presence.rule, *config.presence.species.values()]
+    alerting = Alerting(
+        around.journal,
+        config.alerts,
+        station=config.station.name,
+        hold_s=max(rule.hold_s for rule in rules),
+        on_step=partial(count_alerts, around.metrics),
+    )
+    return Part("alerts", alerting.run, drain=alerting.drain)
+
+
+async def _web(around: Surroundings, section: WebSection, links: ReviewLinks, opened: AsyncExitStack) -> Part:
+    config = around.config
+    server = await opened.enter_async_context(
+        WebServer.open(
+            section,
+            station=config.station.name,
+            journal=config.journal.path,
+            links=links,
+            evidence=config.evidence.path if config.evidence else None,
+            tell=around.tell,
+            metrics=around.metrics,
+        )
+    )
+    log.info("pages at %s", server.url)
+    return Part("web", server.run)
