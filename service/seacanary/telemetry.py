@@ -104,6 +104,8 @@ class Telemetry:
     def _export_ledger(self, name: str, hydrophone: Hydrophone) -> None:
         ledger, metrics = hydrophone.intake.ledger, self._metrics
         totals = ledger.totals
+        if hydrophone.intake.sample_rate_hz:
+            metrics.sample_rate.labels(name).set(hydrophone.intake.sample_rate_hz)
         before = asdict(self._exported.get(name, LedgerTotals()))
         for what, count in asdict(totals).items():
             if what in metrics.samples:
