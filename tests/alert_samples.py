@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from seacanary.alert_book import AlertBook
-from seacanary.alert_rules import AlertRule
+from seacanary.alerts.book import AlertBook
+from seacanary.alerts.rules import AlertRule
 from seacanary.event_ids import named_by
 from seacanary.events import AlertEvent, EventKind, JournalEntry, PresenceEvent, ReviewEvent
 from seacanary.station_events import Verdict

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from alert_samples import presence, rule
-from seacanary.alert_rules import AlertsSection
-from seacanary.alerting import Alerting
+from seacanary.alerts.engine import Alerting
+from seacanary.alerts.rules import AlertsSection
 from seacanary.events import PresenceEvent
 from seacanary.journal import Journal
 

@@ -13,12 +13,12 @@ import soundfile
 
 from known_audio import sample_values
 from seacanary.events import Event, PresenceEvent
-from seacanary.evidence import CURSOR, Evidence, EvidenceCallbacks, EvidenceState
-from seacanary.evidence_clips import ClipOutcome, Range, Stream, overlaps, subtract
-from seacanary.evidence_files import ClipFacts, read_facts
-from seacanary.evidence_names import stem_of
-from seacanary.evidence_section import EvidenceSection
-from seacanary.evidence_spool import Spool
+from seacanary.evidence.clips import ClipOutcome, Range, Stream, overlaps, subtract
+from seacanary.evidence.consumer import CURSOR, Evidence, EvidenceCallbacks, EvidenceState
+from seacanary.evidence.files import ClipFacts, read_facts
+from seacanary.evidence.names import stem_of
+from seacanary.evidence.section import EvidenceSection
+from seacanary.evidence.spool import Spool
 from seacanary.journal import Journal
 
 Heard = Mapping[Stream, Sequence[Range]]

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from event_samples import event
-from seacanary.evidence_names import AUDIO, FACTS, PICTURE, file_of, stem_of
+from seacanary.evidence.names import AUDIO, FACTS, PICTURE, file_of, stem_of
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

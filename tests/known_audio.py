@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seacanary.audio import AudioBlock, read_only
 from seacanary.events import EventKind, PresenceEvent, event_id
-from seacanary.evidence_clips import Stream
+from seacanary.evidence.clips import Stream
 
 EPOCH = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 STEPS = 2**24  # of 24 bits

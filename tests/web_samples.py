@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from event_samples import event
 from seacanary.event_ids import named_by
 from seacanary.events import AlertEvent, Event, PresenceEvent, ReviewEvent
-from seacanary.evidence_names import PARTS, file_of, stem_of
+from seacanary.evidence.names import PARTS, file_of, stem_of
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
 from seacanary.web.app import web_app

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from seacanary.alerting import Alerting, count_alerts
+from seacanary.alerts.engine import Alerting, count_alerts
 from seacanary.beside import Beside, Part, Surroundings
+from seacanary.beside_evidence import archive_part, evidence_parts
 from seacanary.conditions import ConditionLog
 from seacanary.events import Event
-from seacanary.evidence_parts import archive_part, evidence_parts
-from seacanary.quality_watch import QualityWatch
+from seacanary.quality.watch import QualityWatch
 from seacanary.selftest import SelfTest, SelfTestSection
 from seacanary.web.review_links import ReviewLinks
 from seacanary.web.section import WebSection

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from seacanary.alert_rules import AlertsSection
-from seacanary.archive import ArchiveSection
+from seacanary.alerts.rules import AlertsSection
 from seacanary.batching import BatchingSection
 from seacanary.config_faults import faults_of
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
 from seacanary.errors import ConfigError
-from seacanary.evidence_copy import CopySection
-from seacanary.evidence_section import EvidenceSection
+from seacanary.evidence.archive import ArchiveSection
+from seacanary.evidence.copies import CopySection
+from seacanary.evidence.retention import EvidenceRetention
+from seacanary.evidence.section import EvidenceSection
 from seacanary.guard import GuardSection
 from seacanary.metrics import MetricsSection
 from seacanary.presence_rules import PresenceSection
@@ -26,8 +27,7 @@ from seacanary.publishers.jsonl import JsonLinesSection
 from seacanary.publishers.notify import NotifySection
 from seacanary.publishers.redis_streams import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
-from seacanary.quality_watch import QualitySection
-from seacanary.retention import EvidenceRetention
+from seacanary.quality.watch import QualitySection
 from seacanary.selftest import SelfTestSection
 from seacanary.sources.alsa import AlsaSection
 from seacanary.sources.files import FilesSection

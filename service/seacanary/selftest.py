@@ -26,7 +26,7 @@ from seacanary.hydrophone import Hydrophone
 from seacanary.metrics import Metrics
 from seacanary.observations import Detection
 from seacanary.presence_rules import PresenceSection
-from seacanary.quality import silent_share
+from seacanary.quality.signal import silent_share
 from seacanary.selftest_calls import UsualNoise, with_bout
 from seacanary.simulation.sounds import CALL_TYPES, CallTypeName
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from seacanary.band_levels import band_powers, decidecades, edge_hz, power_spectrum
-from seacanary.quality import Samples
+from seacanary.quality.band_levels import band_powers, decidecades, edge_hz, power_spectrum
+from seacanary.quality.signal import Samples
 from seacanary.simulation import beluga_train, porpoise_train, random_path, social_call
 from seacanary.simulation.negatives import Maker
 from seacanary.simulation.sounds import CallTypeName, Sound

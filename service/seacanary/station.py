@@ -11,13 +11,13 @@ from functools import partial
 from seacanary import __version__
 from seacanary.batching import FeedEnded, FileDone
 from seacanary.beside import Beside, Surroundings
+from seacanary.beside_evidence import picture_of, with_evidence
 from seacanary.beside_parts import open_beside
 from seacanary.config import SourceSection, StationConfig, check_against_model
 from seacanary.contract import ModelContract
 from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
-from seacanary.evidence_parts import picture_of, with_evidence
 from seacanary.hydrophone import Hydrophone
 from seacanary.journal import Journal
 from seacanary.journalling import Journalling

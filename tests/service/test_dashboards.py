@@ -24,6 +24,7 @@ EXAMPLE = {
 # Of others: Prometheus itself, and NVIDIA's DCGM exporter (its default counters).
 FOREIGN = {
     "up",
+    "ALERTS",
     *(f"DCGM_FI_DEV_{name}" for name in ("GPU_UTIL", "FB_USED", "POWER_USAGE", "GPU_TEMP", "XID_ERRORS")),
 }
 

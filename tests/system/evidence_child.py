@@ -15,10 +15,10 @@ from itertools import count
 from pathlib import Path
 
 from known_audio import EPOCH, known_block, presence
-from seacanary.evidence import Evidence
-from seacanary.evidence_clips import Stream
-from seacanary.evidence_section import EvidenceSection
-from seacanary.evidence_spool import Spool, SpoolSection
+from seacanary.evidence.clips import Stream
+from seacanary.evidence.consumer import Evidence
+from seacanary.evidence.section import EvidenceSection
+from seacanary.evidence.spool import Spool, SpoolSection
 from seacanary.journal import Journal
 
 RATE_HZ = 8000

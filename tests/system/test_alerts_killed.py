@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from alert_writers import RULES
-from seacanary.alert_book import AlertBook
-from seacanary.alerting import CURSOR, Alerting
+from seacanary.alerts.book import AlertBook
+from seacanary.alerts.engine import CURSOR, Alerting
 from seacanary.events import AlertEvent, JournalEntry
 from seacanary.journal import Journal
 

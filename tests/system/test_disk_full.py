@@ -16,14 +16,14 @@ import soundfile
 from evidence_checks import EvidenceStation, check_evidence, evidence_station
 from evidence_folder import NOW, put_clip
 from known_audio import EPOCH, known_block, presence
-from seacanary.archive import RETRY_S, ArchiveSection, ArchiveWriter
 from seacanary.audio import AudioBlock, read_only
 from seacanary.conditions import ConditionLog
 from seacanary.events import ConditionEvent, Event
-from seacanary.evidence_clips import Stream
+from seacanary.evidence.archive import RETRY_S, ArchiveSection, ArchiveWriter
+from seacanary.evidence.clips import Stream
+from seacanary.evidence.disk import DiskRound, EvidenceDisk
+from seacanary.evidence.retention import EvidenceRetention
 from seacanary.metrics import Metrics
-from seacanary.retention import EvidenceRetention
-from seacanary.retention_disk import DiskRound, EvidenceDisk
 
 pytestmark = pytest.mark.system
 

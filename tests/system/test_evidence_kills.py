@@ -15,8 +15,8 @@ import pytest
 from evidence_checks import check_evidence
 from known_audio import EPOCH
 from seacanary.events import PresenceEvent
-from seacanary.evidence import CURSOR
-from seacanary.evidence_clips import ClipOutcome, Range, Stream
+from seacanary.evidence.clips import ClipOutcome, Range, Stream
+from seacanary.evidence.consumer import CURSOR
 from seacanary.journal import Journal
 
 CHILD = Path(__file__).with_name("evidence_child.py")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from event_samples import event
 from seacanary.events import AlertEvent, PresenceEvent, ReviewEvent
-from seacanary.evidence_names import stem_of
+from seacanary.evidence.names import stem_of
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
 from seacanary.web.review_links import ReviewLinks

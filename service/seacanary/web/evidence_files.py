@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seacanary.evidence_names import AUDIBLE, AUDIO, FACTS, PARTS, PICTURE, Part, file_of, stem_in
+from seacanary.evidence.names import AUDIBLE, AUDIO, FACTS, PARTS, PICTURE, Part, file_of, stem_in
 
 MEDIA_TYPES: Mapping[Part, str] = {
     AUDIO: "audio/flac",

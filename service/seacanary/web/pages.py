@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from seacanary.evidence_names import Part
+from seacanary.evidence.names import Part
 from seacanary.web.event_reading import EventReading, JudgedEvent
 from seacanary.web.evidence_files import EvidenceFiles
 from seacanary.web.rendering import Rendering

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from alert_samples import Diary, at, presence, review, rule
-from seacanary.alert_book import AlertBook
+from seacanary.alerts.book import AlertBook
 from seacanary.event_ids import named_by
 from seacanary.events import ConditionEvent, Event
 from seacanary.publishers.messages import message_of

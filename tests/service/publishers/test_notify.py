@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from alert_samples import presence, review, rule
 from json_channel import JsonChannel
-from seacanary.alert_book import AlertBook
+from seacanary.alerts.book import AlertBook
 from seacanary.errors import ConfigError, DeliveryRetryable
 from seacanary.events import AlertEvent, Event, JournalEntry
 from seacanary.publishers.notify import Notify, NotifySection

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seacanary.evidence_names import PARTS, file_of
+from seacanary.evidence.names import PARTS, file_of
 from seacanary.web.evidence_files import EvidenceFiles
 from web_samples import web_station, with_evidence
 

@@ -1,0 +1,1 @@
+"""Alerts: rules that make a few messages for people of many events."""

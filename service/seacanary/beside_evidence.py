@@ -1,0 +1,92 @@
+"""What is kept of the audio, put together: clips and what is made of them, the disk, copies, the archive."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from seacanary.beside import Part, Surroundings
+from seacanary.conditions import ConditionLog
+from seacanary.config import StationConfig
+from seacanary.events import AlertEvent, PresenceEvent
+from seacanary.evidence.archive import Archive, ArchiveSection
+from seacanary.evidence.consumer import Evidence, EvidenceCallbacks
+from seacanary.evidence.copies import EvidenceCopies
+from seacanary.evidence.disk import EvidenceDisk
+from seacanary.evidence.extras import Extras
+from seacanary.evidence.makers import makers
+from seacanary.evidence.names import PICTURE, file_of, stem_of
+from seacanary.evidence.section import EvidenceSection
+from seacanary.evidence.spool import Spool
+from seacanary.evidence.telemetry import EvidenceTelemetry
+
+ARCHIVE_LOOK_S = 5.0
+
+
+def picture_of(config: StationConfig, alert: AlertEvent) -> Path | None:
+    """Where an alert's picture is, or will be; None: there is none."""
+    if config.evidence is None or alert.evidence is None:
+        return None
+    return config.evidence.path / file_of(alert.evidence, PICTURE)
+
+
+def with_evidence(config: StationConfig, event: PresenceEvent) -> PresenceEvent:
+    """The event with the reference to its clip, if clips are kept."""
+    return event if config.evidence is None else event.model_copy(update={"evidence": stem_of(event)})
+
+
+def evidence_parts(
+    around: Surroundings, section: EvidenceSection, conditions: ConditionLog, opened: AsyncExitStack
+) -> list[Part]:
+    """Clips, what is made of them, and the disk they lie on; copies too, if they are asked for."""
+    config, metrics, telemetry = around.config, around.metrics, EvidenceTelemetry(around.metrics)
+    disk = EvidenceDisk(section.path, config.retention, conditions=conditions, on_round=telemetry.disk_looked_at)
+
+    callbacks = EvidenceCallbacks(
+        on_clip=lambda hydrophone, outcome: metrics.evidence_clips.labels(hydrophone, outcome).inc(),
+        on_shed=lambda hydrophone, samples: metrics.evidence_shed.labels(hydrophone).inc(samples),
+        on_state=lambda _state, _reason: disk.look_soon(),
+        refusal=disk.refusal,
+    )
+    spool = Spool(section.spool_path, section.spool)
+    station = config.station
+    located = station.latitude is not None and station.longitude is not None
+    evidence = Evidence(
+        around.journal,
+        spool,
+        section,
+        callbacks=callbacks,
+        location=(station.latitude, station.longitude) if located else None,  # type: ignore[arg-type]
+    )
+    extras = Extras(around.journal, section.path, makers(around.detector))
+    opened.push_async_callback(asyncio.to_thread, spool.close)
+    for part in (disk, extras, evidence):
+        opened.push_async_callback(part.aclose)
+    parts = [
+        Part("evidence", evidence.run, drain=evidence.drain, hear=spool.hear, has_room=lambda: spool.has_room),
+        Part("pictures", extras.run, drain=extras.drain),
+        Part("retention", disk.run),
+    ]
+    if config.evidence_copy is not None:
+        copies = EvidenceCopies(section.path, config.evidence_copy, on_copy=telemetry.copied)
+        opened.push_async_callback(copies.aclose)
+        parts.append(Part("copies", copies.run))
+    return parts
+
+
+def archive_part(around: Surroundings, section: ArchiveSection, opened: AsyncExitStack) -> Part:
+    """All audio as files, and the count of what could not be kept."""
+    archive = Archive(section, station=around.config.station.name, on_bytes=EvidenceTelemetry(around.metrics).archived)
+    opened.push_async_callback(archive.aclose)
+
+    async def watch() -> None:
+        """Count what was shed, and say when nothing is written."""
+        shed = Counter[str]()
+        while True:
+            await asyncio.sleep(ARCHIVE_LOOK_S)
+            total = archive.shed_samples()
+            for hydrophone, samples in (total - shed).items():
+                around.metrics.archive_shed.labels(hydrophone).inc(samples)
+            shed = total
+
+    return Part("archive", watch, hear=archive.hear)

@@ -1,0 +1,1 @@
+"""Quality: how good each hydrophone's signal is, second by second."""
