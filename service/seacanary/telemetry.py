@@ -10,6 +10,7 @@ from seacanary.hydrophone import Hydrophone
 from seacanary.ledger import LedgerTotals
 from seacanary.metrics import Metrics
 from seacanary.observations import Detection
+from seacanary.publishers.circuit import CircuitState
 from seacanary.publishers.delivery import DeliveryStatus
 from seacanary.sources.supervised import SourceChange, SourceState, SupervisedSource
 
@@ -80,6 +81,14 @@ class Telemetry:
         metrics.publisher_failures.labels(name).inc(status.failures - before.failures)
         metrics.publisher_deadletters.labels(name).inc(status.dead_letters - before.dead_letters)
         metrics.journal_failures.inc(status.journal_failures - before.journal_failures)
+        for outcome, now, then in (
+            ("delivered", status.acknowledged, before.acknowledged),
+            ("retried", status.failures, before.failures),
+            ("rejected", status.refused, before.refused),
+        ):
+            metrics.publisher_requests.labels(name, outcome).inc(now - then)
+        for state in get_args(CircuitState):
+            metrics.circuit_state.labels(name, state).set(state == status.circuit)
         self._deliveries[name] = status
         self.age_deliveries(now_s())
 
