@@ -2,9 +2,9 @@
 
 from dashboards.source import board as boards
 from dashboards.source.board import Board, Panel
-from dashboards.source.palette import BLUE, GREY, ORANGE, UP, VERMILLION, less_is_worse, more_is_worse, steps
+from dashboards.source.palette import BLUE, FIRING, GREY, ORANGE, UP, VERMILLION, less_is_worse, more_is_worse, steps
 from dashboards.source.panels import Column, Text, bars, figure, lines, rows, timeline
-from dashboards.source.queries import STATION, Query, by, grown, of, rate, share
+from dashboards.source.queries import STATION, Query, by, grown, of, of_disk, rate, share
 
 REACHED = f'up{{job="seacanary",{STATION}}}'
 HEARD = f'hydrophone_species:seacanary_present:state{{{STATION},species=~"$species"}}'
@@ -21,7 +21,7 @@ def board() -> Board:
     page = Board("Fleet", uid="seacanary-fleet", about=ABOUT, hours=24, variables=variables)
     page.row("Now", _up(), _hydrophones(), _covered(), _heard(), _alerts(), _conditions())
     page.row("Stations", _table())
-    page.row("Over time", _reached(), _coverage(), _presence(), _begun(), _lag())
+    page.row("Over time", _reached(), _firing(), _coverage(), _presence(), _begun(), _lag())
     return page
 
 
@@ -112,7 +112,7 @@ def _table() -> Panel:
         Column("Value #G", "Conditions", unit="short", thresholds=steps(GREY, (1, ORANGE))),
         Column("Value #H", "Audio age", unit="s", thresholds=more_is_worse(5, 30)),
         Column("Value #I", "Time error", unit="s", thresholds=more_is_worse(0.1, 1)),
-        Column("Value #J", "Disk headroom", unit="h", thresholds=less_is_worse(6, 48)),
+        Column("Value #J", "Disk headroom", unit="h", thresholds=less_is_worse(4, 24)),
         Column("Value #K", "Delivery lag", unit="s", thresholds=more_is_worse(60, 900)),
         Column("Value #L", "Running for", unit="s"),
     ]
@@ -136,7 +136,7 @@ def _of_each_station() -> list[str]:
         by("station", of("condition_state", STATION)),
         by("station", of("audio_age_seconds", STATION), "max"),
         by("station", of("clock_error_seconds", STATION), "max"),
-        by("station", of("disk_headroom_hours", STATION), "min"),
+        of_disk("disk_headroom_hours"),
         by("station", of("publisher_lag_seconds", STATION), "max"),
         f"time() - {by('station', start, 'max')}",
     ]
@@ -144,7 +144,19 @@ def _of_each_station() -> list[str]:
 
 def _reached() -> Panel:
     text = Text("Reached", "Whether the station's metrics could be scraped.", "none")
-    return timeline(text, Query(by("station", REACHED, "min"), "{{station}}"), states=UP, width=24, height=7)
+    return timeline(text, Query(by("station", REACHED, "min"), "{{station}}"), states=UP, width=12, height=7)
+
+
+def _firing() -> Panel:
+    text = Text(
+        "Alerts of Prometheus",
+        "Alerting rules that fire, or wait whether it lasts (deploy/prometheus/rules/alerts.yml). No bar: all is well, "
+        "or Prometheus evaluates no rules.",
+        "none",
+    )
+    firing, pending = (f'ALERTS{{{STATION},alertstate="{state}"}}' for state in ("firing", "pending"))
+    worst = by("station, alertname", f"2 * {firing} or {pending}", "max")
+    return timeline(text, Query(worst, "{{station}}: {{alertname}}"), states=FIRING, width=12, height=7)
 
 
 def _coverage() -> Panel:

@@ -65,6 +65,11 @@ def quantile(q: float, selector: str, *, labels: str = "") -> str:
     return f"histogram_quantile({q}, {by(kept, rate(selector))})"
 
 
+def of_disk(name: str, scope: str = STATION) -> str:
+    """A gauge of the evidence disk, least of each station; nothing where no evidence is kept and it means nothing."""
+    return f"{by('station', of(name, scope), 'min')} and on (station) {by('station', of('evidence_state', scope))}"
+
+
 def coded(selector_of: Mapping[int, str], *, labels: str) -> str:
     """One number for the state that holds: series that are 1 for their state, times the state's code.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dashboards.source.board import Panel
 from dashboards.source.palette import CIRCUIT, EVIDENCE, GREEN, ORANGE, VERMILLION, less_is_worse, more_is_worse
 from dashboards.source.panels import Text, bars, lines, timeline
-from dashboards.source.queries import HYDROPHONE, STATION, Query, by, coded, grown, of
+from dashboards.source.queries import HYDROPHONE, STATION, Query, by, coded, grown, of, of_disk
 
 PUBLISHER = "station, publisher"
 LEGEND = "{{station}} / {{publisher}}"
@@ -34,13 +34,13 @@ def _recording() -> Panel:
 
 def _headroom() -> Panel:
     text = Text("Disk headroom", "Hours of recording left on the evidence disk at the measured rate.", "h")
-    hours = by("station", of("disk_headroom_hours", STATION), "min")
-    return lines(text, Query(hours, "{{station}}"), width=8, bounds=(0, None), thresholds=less_is_worse(6, 48))
+    hours = of_disk("disk_headroom_hours")
+    return lines(text, Query(hours, "{{station}}"), width=8, bounds=(0, None), thresholds=less_is_worse(4, 24))
 
 
 def _free() -> Panel:
     text = Text("Disk free", "Bytes free on the evidence disk.", "bytes")
-    free = by("station", of("disk_free_bytes", STATION), "min")
+    free = of_disk("disk_free_bytes")
     return lines(text, Query(free, "{{station}}"), width=8, bounds=(0, None))
 
 

@@ -15,7 +15,7 @@ from dashboards.source.palette import (
     steps,
 )
 from dashboards.source.panels import Text, bars, figure, lines, state, timeline
-from dashboards.source.queries import HYDROPHONE, STATION, Query, by, coded, grown, of, rate, share
+from dashboards.source.queries import HYDROPHONE, STATION, Query, by, coded, grown, of, of_disk, rate, share
 
 PLACE = "station, hydrophone"
 LEGEND = "{{station}} / {{hydrophone}}"
@@ -74,8 +74,8 @@ def _clock_now() -> Panel:
 
 def _headroom_now() -> Panel:
     text = Text("Disk headroom now", "Hours of recording left at the measured rate, fullest station.", "h")
-    hours = f"min({of('disk_headroom_hours', STATION)})"
-    return figure(text, Query(hours, "least left", "now"), thresholds=less_is_worse(6, 48))
+    hours = f"min({of_disk('disk_headroom_hours')})"
+    return figure(text, Query(hours, "least left", "now"), thresholds=less_is_worse(4, 24))
 
 
 def _lag_now() -> Panel:

@@ -65,6 +65,14 @@ NOT_ON_A_DEMO = {
 }
 
 
+# What the slowest panels wait for, and seen for long enough to have grown.
+HEARD_AND_TRIED = (
+    "hydrophone_species:seacanary_present:state == 1",
+    f"seacanary_selftest_calls_total offset {STEP_S}s",
+    f"seacanary_evidence_clips_total offset {STEP_S}s",
+)
+
+
 @contextmanager
 def demo_station(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The demo's own configuration, run as a process, metrics on a port we know."""
@@ -83,14 +91,14 @@ def demo_station(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
-    """Prometheus when the demo has heard something, and what led to events has been scraped."""
+    """Prometheus when the demo has heard something, tried itself and cut a clip."""
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     with (
         demo_station(folder, port) as station,
         PrometheusServer(folder / "prometheus", station=STATION, metrics_port=port) as server,
     ):
         until = time.monotonic() + LONGEST_S
-        while not server.query("hydrophone_species:seacanary_present:state == 1"):
+        while not all(map(server.query, HEARD_AND_TRIED)):
             alive = station.poll() is None and time.monotonic() < until
             assert alive, (folder / "out").read_text(encoding="utf-8")[-3000:]
             time.sleep(0.5)
