@@ -12,8 +12,8 @@ from typing import Any, Never
 
 from pydantic import SecretStr
 
-from seacanary.alert_rules import AlertRule, AlertsSection, RateLimit
-from seacanary.alerting import Alerting
+from seacanary.alerts.rules import AlertRule, AlertsSection, RateLimit
+from seacanary.alerts.engine import Alerting
 from seacanary.event_ids import named_by
 from seacanary.events import AlertEvent, EventKind, PresenceEvent
 from seacanary.journal import Journal
