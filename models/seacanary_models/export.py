@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seacanary.contract import CallType, ModelContract
 from seacanary.errors import ModelRefused
+from seacanary_models.byte_images import on_byte_grid
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, mask_probability
 from seacanary_models.onnx_files import MODEL_FILE, TRANSFORM_FILE, open_session, run_in_batches, to_onnx, write_graph
 from seacanary_models.transforms import SAMPLE_RATE_HZ, TRANSFORM, WINDOW_SAMPLES, CompositeSpectrogram
@@ -63,7 +64,7 @@ class Parity:
 
 
 class ExportableModel(nn.Module):
-    """M as it ships: probabilities in place of logits, temperatures applied."""
+    """M as it ships: image put on the byte grid, probabilities in place of logits, temperatures applied."""
 
     def __init__(self, model: MaskGuidedClassifier) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class ExportableModel(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """`mask_probability` [B, 256, 256] and `probability` [B, K] of an image [B, 1, 256, 256]."""
-        output = self.model(image)
+        output = self.model(on_byte_grid(image))
         return mask_probability(output.mask_logits), self.model.probabilities(output.call_logits)
 
 

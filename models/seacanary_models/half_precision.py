@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from seacanary_models.byte_images import on_byte_grid
 from seacanary_models.classifier import MaskGuidedClassifier, mask_probability
 from seacanary_models.masks import SoftMask
 
@@ -44,5 +45,5 @@ class HalfPrecisionModel(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """`mask_probability` [B, 256, 256] and `probability` [B, K] of an image [B, 1, 256, 256]."""
-        output = self.model(image.half())
+        output = self.model(on_byte_grid(image).half())
         return mask_probability(output.mask_logits.float()), self.model.probabilities(output.call_logits.float())

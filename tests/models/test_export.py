@@ -17,6 +17,7 @@ from seacanary.errors import ModelRefused
 from seacanary.simulation import training_window
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.export import Parity, check_contract, check_parity, default_contract, export
+from seacanary_models.onnx_files import open_session, run_in_batches
 
 CALL_TYPES = ("whistle", "beluga_click", "porpoise_click")
 
@@ -68,6 +69,19 @@ def test_silence_has_a_finite_image_and_probability(exported: Exported) -> None:
     (image,) = transform.run(None, {"pcm": np.zeros((1, 393_216), np.float32)})
     assert np.isfinite(image).all()
     assert all(np.isfinite(output).all() for output in model.run(None, {"image": image}))
+
+
+def test_an_image_sent_as_bytes_is_the_same_to_the_model(exported: Exported) -> None:
+    transform, classifier = (open_session(path) for path in exported[1])
+    (image,) = run_in_batches(transform, {"pcm": sounds()}, batch=2)
+    sent = np.rint(image * np.float32(255)).astype(np.uint8).astype(np.float32) / np.float32(255)
+    assert np.abs(sent - image).max() > 0
+    for straight, over_the_wire in zip(
+        run_in_batches(classifier, {"image": image}, batch=2),
+        run_in_batches(classifier, {"image": sent}, batch=2),
+        strict=True,
+    ):
+        assert np.array_equal(straight, over_the_wire)
 
 
 def test_nothing_that_is_not_a_number_counts_as_parity() -> None:
