@@ -4,7 +4,7 @@ PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 VENV := .venv
 MODELS_VENV := .venv-models
 PIP := -m pip --disable-pip-version-check --quiet
-SYSTEM_TEST_PACKAGES := redis-server libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium
+SYSTEM_TEST_PACKAGES := redis-server libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium nodejs npm
 CONFIG ?=
 SECONDS ?=
 MINUTES ?= 30
@@ -43,6 +43,7 @@ check: $(VENV)/.ready-dev ## ruff, ruff format, strict mypy, import-linter
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --strict -p dashboards.source
 	$(VENV)/bin/lint-imports
 
 .PHONY: check-models
@@ -65,6 +66,10 @@ false-presence: $(VENV)/.ready-dev ## 24 h of simulated noise without animals th
 reproduce: $(MODELS_VENV)/.ready ## the table of networks, masks and fusions, preset cpu (some hours, resumes)
 	$(MODELS_VENV)/bin/seacanary-models benchmark
 	$(MODELS_VENV)/bin/seacanary-models reproduce --preset cpu
+
+.PHONY: dashboards
+dashboards: $(VENV)/.ready-dev ## write dashboards/*.json anew from dashboards/source
+	$(VENV)/bin/python -m dashboards.source
 
 .PHONY: docs
 docs: $(VENV)/.ready-dev ## regenerate docs/*.schema.json from the code
