@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from seacanary.alerts.rules import AlertsSection
 from seacanary.batching import BatchingSection
+from seacanary.config_checks import names_of_our_own, unknown_hydrophones, unknown_rules, unknown_to_model
 from seacanary.config_faults import faults_of
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
@@ -140,7 +141,7 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Sta
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as exc:
-        raise ConfigError(f"{path}: not valid YAML: {exc}") from exc
+        raise ConfigError(f"{path}: not valid YAML: {_place_of(exc)}") from None  # it would quote the line
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping with station:, sources: and so on, got {type(tree).__name__}")
     variables = os.environ if environment is None else environment
@@ -154,19 +155,49 @@ def parse_config(tree: Mapping[str, object], *, where: str) -> StationConfig:
         ConfigError: as read_config.
     """
     try:
-        return StationConfig.model_validate(tree)
+        config = StationConfig.model_validate(tree)
     except ValidationError as exc:
-        faults = faults_of(exc, StationConfig)
-        raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults)) from exc
+        _refuse(faults_of(exc, StationConfig), where)
+        raise
+    _refuse(_contradictions(config), where)
+    return config
 
 
 def check_against_model(config: StationConfig, contract: ModelContract) -> None:
-    """Refuse presence overrides for species or call types the model does not know.
+    """Refuse presence overrides and alert rules for species or call types the model does not know.
 
     Raises:
-        ConfigError: names the override and what the model knows.
+        ConfigError: names what it is about, and what the model knows.
     """
     config.presence.check(contract)
+    _refuse(unknown_to_model(config.alerts.rules, contract), "alerts")
+
+
+def _contradictions(config: StationConfig) -> list[str]:
+    """Where one section speaks of what no other has."""
+    rules = config.alerts.rules
+    names = [name for source in config.sources for name in source.hydrophone_names]
+    recordings = [
+        source.name for source in config.sources if isinstance(source, FilesSection) and not source.hydrophones
+    ]
+    return [
+        *names_of_our_own([publisher.name for publisher in config.publishers]),
+        *unknown_rules(config.publishers, [rule.name for rule in rules]),
+        *unknown_hydrophones(rules, names, recordings=recordings),
+    ]
+
+
+def _refuse(faults: Sequence[str], where: str) -> None:
+    if faults:
+        raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
+
+
+def _place_of(error: yaml.YAMLError) -> str:
+    """Where a fault is and what it is, without the text around it."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return f"{type(error).__name__}: it holds characters that YAML does not allow"
 
 
 def _substitute(value: Any, variables: Mapping[str, str], *, where: tuple[str, ...]) -> Any:  # YAML is untyped

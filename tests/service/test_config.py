@@ -5,8 +5,11 @@ import pytest
 import yaml
 
 from fakes import tiny_contract
+from seacanary.alerts import engine
 from seacanary.config import check_against_model, parse_config, read_config
+from seacanary.config_checks import OURS
 from seacanary.errors import ConfigError
+from seacanary.evidence import consumer, extras
 
 GOOD: dict[str, Any] = {
     "station": {"name": "pier-7", "latitude": 48.1, "longitude": -69.7},
@@ -114,6 +117,62 @@ def test_what_is_no_configuration_at_all_is_refused(tmp_path: Path, text: str, m
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         read_config(tmp_path / "nowhere.yaml", {})
+
+
+RULE = {"name": "beluga-watch"}
+WEBHOOK = {"kind": "notify", "name": "people", "url": "json://localhost"}
+
+CONTRADICTIONS = [
+    ({"alerts": {"rules": [RULE]}, "publishers": [{**WEBHOOK, "rules": ["beluga-wach"]}]},
+     r"publishers\.0\.rules\.0: got 'beluga-wach': alerts\.rules has no such rule; did you mean beluga-watch\?"),
+    ({"publishers": [{**WEBHOOK, "rules": ["any"]}]},
+     r"publishers\.0\.rules\.0: got 'any': alerts\.rules has no such rule; there are none"),
+    ({"alerts": {"rules": [{**RULE, "hydrophones": ["north", "suoth"]}]}},
+     r"alerts\.rules\.0\.hydrophones\.1: got 'suoth': no source has such a hydrophone; did you mean south\?"),
+    ({"alerts": {"rules": [{**RULE, "hydrophones": ["x"]}]}},
+     r"alerts\.rules\.0\.hydrophones\.0: got 'x': .*; known are north, south, archive"),
+    ({"publishers": [{"kind": "jsonl", "name": "@alerts", "path": "x.jsonl"}]},
+     r"publishers\.0\.name: got '@alerts': names that begin with '@' .*choose another"),
+    ({"publishers": [WEBHOOK, WEBHOOK]}, r"publisher names must be unique in a station; used twice: people"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), CONTRADICTIONS)
+def test_what_one_section_says_of_another_must_be_there(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(GOOD | changes, where="station.yaml")
+
+
+def test_the_stations_own_readers_share_no_cursor_with_a_publisher_called_alerts_or_evidence() -> None:
+    own = (engine.CURSOR, consumer.CURSOR, extras.CURSOR)
+    assert all(cursor.startswith(OURS) for cursor in own) and len(set(own)) == len(own)
+
+
+def test_rules_may_name_any_hydrophone_and_the_numbered_channels_of_recordings() -> None:
+    rules = [{**RULE, "hydrophones": ["south", "archive", "archive-ch2"]}]
+    config = parse_config(GOOD | {"alerts": {"rules": rules}}, where="station.yaml")
+    assert config.alerts.rules[0].hydrophones[-1] == "archive-ch2"
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"species": ["belgua"]}, r"alerts\.rules\.0\.species\.0: got 'belgua': the model does not know .*mean beluga"),
+        ({"call_types": ["song"]}, r"alerts\.rules\.0\.call_types\.0: got 'song': .*known are whistle, porpoise_click"),
+    ],
+)
+def test_rules_about_what_the_model_does_not_know_are_refused(field: dict[str, Any], message: str) -> None:
+    config = parse_config(GOOD | {"alerts": {"rules": [RULE | field]}}, where="station.yaml")
+    with pytest.raises(ConfigError, match=message):
+        check_against_model(config, tiny_contract())
+
+
+def test_a_fault_of_yaml_does_not_quote_the_line_it_is_in(tmp_path: Path) -> None:
+    file = tmp_path / "station.yaml"
+    file.write_text("station: {name: x}\npublishers:\n  - url: 'slack://hunter2\n")
+    with pytest.raises(ConfigError, match=r"not valid YAML: line \d+, column \d+: ") as caught:
+        read_config(file, {})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_thresholds_of_unknown_call_types_are_refused_against_the_model() -> None:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-CURSOR = "alerts"
+CURSOR = "@alerts"
 STATE_PREFIX = "@alerts/"
 BATCH = 200
 LONGEST_SLEEP_S = 60.0  # the clock that ticks are due by may be set meanwhile

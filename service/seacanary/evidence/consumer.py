@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 EvidenceState: TypeAlias = Literal["recording", "stopped"]
 
-CURSOR = "evidence"
+CURSOR = "@evidence"
 MOST_WAITING = 500  # events that wait at once; later ones wait in the journal
 POLL_S = 0.1
 IDLE_S = 1.0  # how often it looks after the spool while nothing happens
@@ -81,7 +81,7 @@ class Evidence:
         """Prepare; nothing is read or written yet.
 
         Args:
-            journal: of events; its cursor "evidence" is this consumer's.
+            journal: of events; its cursor "@evidence" is this consumer's.
             spool: where the audio waits.
             section: what to keep.
             callbacks: who is told.

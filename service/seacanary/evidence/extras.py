@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Maker: TypeAlias = Callable[[ClipAudio, PresenceEvent], bytes | None]
 
-CURSOR = "evidence_extras"
+CURSOR = "@evidence_extras"
 BATCH = 100
 RETRY_S = 10.0  # a disk that takes nothing is tried again this often
 
@@ -38,7 +38,7 @@ class Extras:
         """Prepare.
 
         Args:
-            journal: of events; its cursor "evidence_extras" is this consumer's.
+            journal: of events; its cursor "@evidence_extras" is this consumer's.
             folder: of all evidence.
             makers: by the file they make: from a clip to the file's content, or None where there is
                 nothing to make; called on a thread that does nothing else, and may be slow.
