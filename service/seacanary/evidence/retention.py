@@ -6,6 +6,7 @@ The order:
 2. quota: clips of species that hold more than their share of what may be kept, the species with
    the most clips first, oldest clips first, down to the share: rare events outlive common ones;
 3. the oldest of all species;
+   then only for `max_bytes` and `min_free_bytes`, as a headroom that is reckoned may be wrong:
 4. the newest clip of each species;
 5. clips whose verified copy is required and not there, oldest first, and only for free space.
 """
@@ -25,8 +26,9 @@ Cause = Literal["age", "size", "headroom", "quota"]
 STOP_SHARE = 0.5
 # A disk is called low below this share of the free space wanted, until all of it is free.
 LOW_SHARE = 0.9
-# The fill rate is that of the last hour; over less than this it says nothing.
-RATE_OVER_S, RATE_LEAST_S = 3600.0, 300.0
+# The fill rate is that of the last day; over less than an hour it says nothing. A burst, such as an
+# update of the system or the spool filling after the first start, is no rate to delete evidence for.
+RATE_OVER_S, RATE_LEAST_S = 86_400.0, 3600.0
 
 
 class EvidenceRetention(BaseModel):
@@ -128,30 +130,42 @@ def deletions(
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """Bytes to be freed: `size_bytes` to keep to max_bytes, `free_bytes` for space on the disk."""
+    """Bytes to be freed.
+
+    Attributes:
+        size_bytes: to keep to max_bytes.
+        free_bytes: for min_free_bytes.
+        headroom_bytes: for min_free_bytes and the hours of headroom, reckoned from the fill rate.
+    """
 
     size_bytes: float
     free_bytes: float
+    headroom_bytes: float
+
+    @property
+    def hard_bytes(self) -> float:
+        """What no reckoning is needed for."""
+        return max(self.size_bytes, self.free_bytes)
 
     @classmethod
     def needed(cls, kept: Sequence[Kept], free_bytes: int, *, rule: EvidenceRetention, rate: float | None) -> Self:
         """What is over max_bytes, and what is short of the free space wanted."""
         over = 0 if rule.max_bytes is None else _bytes(kept) - rule.max_bytes
-        return cls(over, rule.wanted_free_bytes(rate) - free_bytes)
+        return cls(over, rule.min_free_bytes - free_bytes, rule.wanted_free_bytes(rate) - free_bytes)
 
 
 def _until_there_is(
     room: _Room, by_age: Sequence[Kept], free_to_go: set[str], quota: Mapping[str, float]
 ) -> Iterator[Deletion]:
     freed, gone = 0, set[str]()
-    any_bytes = max(room.size_bytes, room.free_bytes)
+    any_bytes = max(room.size_bytes, room.headroom_bytes)
     allowed = _allowances(by_age, max(0.0, _bytes(by_age) - any_bytes), quota)
     loose = [clip for clip in by_age if clip.stem in free_to_go]
     newest = {clip.species: clip.stem for clip in by_age}
     steps: tuple[tuple[Iterable[Kept], Cause | None, float], ...] = (
         (_over_quota(loose, by_age, allowed, set(newest.values())), "quota", any_bytes),
         ((clip for clip in loose if newest[clip.species] != clip.stem), None, any_bytes),
-        (loose, None, any_bytes),
+        (loose, None, room.hard_bytes),
         (by_age, "headroom", room.free_bytes),
     )
     for clips, cause, needed_bytes in steps:
@@ -159,7 +173,7 @@ def _until_there_is(
             if freed >= needed_bytes:
                 break
             if clip.stem not in gone:
-                yield Deletion(clip, cause or ("headroom" if freed < room.free_bytes else "size"))
+                yield Deletion(clip, cause or ("headroom" if freed < room.headroom_bytes else "size"))
                 gone.add(clip.stem)
                 freed += clip.size_bytes
 

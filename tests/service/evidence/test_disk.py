@@ -98,10 +98,10 @@ async def test_evidence_is_refused_only_while_it_is_stopped(tmp_path: Path, monk
 
 async def test_headroom_is_measured_from_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(tmp_path, monkeypatch, min_headroom_hours=1)
-    for minute in range(11):
-        site.now_s, site.free_bytes = minute * 60.0, 60_000 - minute * 500
+    for ten_minutes in range(11):
+        site.now_s, site.free_bytes = ten_minutes * 600.0, 60_000 - ten_minutes * 5000
         await site.disk.look()
-    assert site.metric("disk_headroom_hours") == pytest.approx(55_000 / 30_000)
+    assert site.metric("disk_headroom_hours") == pytest.approx(10_000 / 30_000)
     await site.disk.aclose()
 
 

@@ -70,6 +70,15 @@ def test_headroom_is_counted_at_the_rate_the_disk_fills() -> None:
     assert DiskSpace(50, 1.0).headroom_hours(site) == 0
 
 
+def test_a_headroom_that_is_only_reckoned_never_costs_the_last_clip_of_a_species_nor_one_without_its_copy() -> None:
+    kept = [*(clip(n) for n in range(1, 4)), clip(9, species="porpoise"), clip(8, species="narwhal", copied=True)]
+    flood = DiskSpace(10**9, 10.0**12)
+    site = rule(min_free_bytes=100, min_headroom_hours=24)
+    assert [d.clip.stem for d in deletions(kept, flood, rule=site, now=NOW)] == ["beluga-3", "beluga-2"]
+    copies = rule(min_free_bytes=100, min_headroom_hours=24, require_copy=True)
+    assert deletions(kept, flood, rule=copies, now=NOW) == ()
+
+
 def test_what_has_no_copy_yet_stays_unless_the_disk_has_no_room() -> None:
     kept = [clip(100), clip(99, copied=True), clip(1)]
     held = rule(max_age_days=1, max_bytes=5, require_copy=True)
@@ -111,19 +120,23 @@ def test_enough_goes_and_no_more_and_nothing_that_must_stay(
     def over(clips: Sequence[Kept]) -> bool:
         return site.max_bytes is not None and sum(c.size_bytes for c in clips) > site.max_bytes
 
-    def short(freed: Sequence[Kept]) -> bool:
-        wanted = site.wanted_free_bytes(space.fill_bytes_per_hour)
-        return space.free_bytes + sum(c.size_bytes for c in freed) < wanted
+    def free(freed: Sequence[Kept]) -> int:
+        return space.free_bytes + sum(c.size_bytes for c in freed)
 
+    def short(freed: Sequence[Kept]) -> bool:
+        return free(freed) < site.wanted_free_bytes(space.fill_bytes_per_hour)
+
+    newest = {c.species: c.stem for c in sorted(left, key=lambda c: (c.onset, c.stem))}
     assert not over(left) or not loose_left  # all that may go for its size has gone
-    assert not short(gone) or not left
+    assert free(gone) >= site.min_free_bytes or not left
+    assert not short(gone) or {c.stem for c in loose_left} <= set(newest.values())
     needed = [deletion for deletion in found if deletion.cause != "age"]
     if needed:  # without the last of them it would not be enough
         assert over([*left, gone[-1]]) or short(gone[:-1])
     for number, deletion in enumerate(found):
         if site.require_copy and not deletion.clip.copied:
             assert deletion.cause == "headroom"
-            assert short(gone[:number])
+            assert free(gone[:number]) < site.min_free_bytes
             assert not loose_left
 
 
@@ -162,27 +175,33 @@ def test_a_species_within_an_equal_share_loses_nothing_to_size(kept: list[Kept],
 
 
 def test_the_fill_rate_is_what_others_write_too() -> None:
-    rate, free, answers = FillRate(), 10_000, []
-    for minute in range(121):
+    rate, free, answers = FillRate(), 100_000, []
+    for minute in range(25 * 60):
         answers.append(rate.observe(minute * 60.0, free_bytes=free, deleted_bytes=0 if minute % 2 else 4))
         free = free - 5 + (0 if minute % 2 == 0 else 4)  # 5 bytes a minute are written, 4 deleted here every other
-    assert answers[4] is None
-    assert answers[5] is not None
+    assert answers[59] is None
+    assert answers[60] is not None
     assert answers[-1] == pytest.approx(300, rel=0.02)
 
 
 def test_a_disk_that_gets_emptier_does_not_fill() -> None:
     rate = FillRate()
-    assert [rate.observe(t * 600.0, free_bytes=1000 + t, deleted_bytes=0) for t in range(3)] == [None, 0.0, 0.0]
+    assert [rate.observe(t * 3600.0, free_bytes=1000 + t, deleted_bytes=0) for t in range(3)] == [None, 0.0, 0.0]
 
 
 def test_an_old_rate_is_forgotten() -> None:
     rate = FillRate()
-    for minute in range(60):
-        rate.observe(minute * 60.0, free_bytes=10_000 - minute * 100, deleted_bytes=0)
-    for minute in range(60, 125):
-        last = rate.observe(minute * 60.0, free_bytes=4_100, deleted_bytes=0)
+    for hour in range(24):
+        rate.observe(hour * 3600.0, free_bytes=10_000 - hour * 100, deleted_bytes=0)
+    for hour in range(24, 49):
+        last = rate.observe(hour * 3600.0, free_bytes=7_700, deleted_bytes=0)
     assert last == 0.0
+
+
+def test_a_burst_is_no_rate() -> None:
+    rate = FillRate()
+    assert rate.observe(0.0, free_bytes=10**10, deleted_bytes=0) is None
+    assert rate.observe(600.0, free_bytes=10**9, deleted_bytes=0) is None
 
 
 def test_evidence_stops_at_half_and_goes_on_when_all_of_it_is_free() -> None:
