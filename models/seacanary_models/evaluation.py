@@ -36,7 +36,7 @@ FALSE_SHARE = 0.03
 FALSE_SHARE_REAL = 0.0
 # Windows with a hard negative in every one, as dense as no sea has them: what opens a presence there is told
 # to people at night.
-FALSE_SHARE_NEGATIVES = 0.004
+FALSE_SHARE_NEGATIVES = 0.01
 LOWEST_ENTER, HIGHEST_ENTER = 0.5, 0.995
 ENTER_STEPS = 200  # thresholds are multiples of 1/200
 ABSTAIN_ERROR = 0.05  # of the calls and of the windows without one that may lie on the wrong side of the band

@@ -115,7 +115,7 @@ def test_too_few_windows_to_bound_false_alarms_give_the_highest_threshold() -> N
     assert calibrate(labelled, scores(labelled), np.full((1, 3), -9, np.float32), SILENT).enter == (0.995,) * 3
 
 
-def test_four_hard_negatives_in_a_thousand_may_fire_and_no_more() -> None:
+def test_one_hard_negative_in_a_hundred_may_fire_and_no_more() -> None:
     labelled = windows(2000)
     noisy = np.random.default_rng(2).normal(0, 1.5, (2000, 3)).astype(np.float32)
     said = Scores(scores(labelled, heard=2, quiet=-2).logits + noisy, np.zeros((0, 0, 0), np.uint8))
@@ -123,7 +123,7 @@ def test_four_hard_negatives_in_a_thousand_may_fire_and_no_more() -> None:
     calm, wary = (calibrate(labelled, said, SILENT[:1], negatives) for negatives in (SILENT, loud))
     assert wary.enter[2] > calm.enter[2]
     fired = 1 / (1 + np.exp(-loud[:, 2] / wary.temperature[2])) >= wary.enter[2]
-    assert fired.mean() <= 0.004
+    assert fired.mean() <= 0.01
     assert calibrate(labelled, said, SILENT[:1], loud[:50]).enter == (0.995,) * 3
 
 
