@@ -1,0 +1,1 @@
+"""Beyond one machine: stations at the edge, workers on Kafka."""

@@ -1,0 +1,206 @@
+import struct
+import zlib
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import EPOCH, tiny_contract
+from seacanary.cluster.envelope import (
+    DetectionEnvelope,
+    EdgeClock,
+    EndEnvelope,
+    Envelope,
+    EnvelopeRefused,
+    ImageEnvelope,
+    LostEnvelope,
+    contract_sha256,
+    decode,
+    encode,
+    key_of,
+)
+from seacanary.observations import CallSpan, Detection, Unobserved
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+instants = st.integers(0, 4 * 10**15).map(lambda us: datetime(1990, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
+positions = st.integers(0, 2**53)
+shares = st.floats(0, 1)
+clocks = st.builds(
+    EdgeClock,
+    synchronised=st.none() | st.booleans(),
+    maximum_error_s=st.none() | shares,
+    broker_ahead_s=st.none() | st.floats(-1e6, 1e6),
+)
+images = st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(0, 2**32)).map(
+    lambda drawn: np.random.default_rng(drawn[2]).integers(0, 256, drawn[:2], np.uint8)
+)
+addressed = {"station": names, "run": instants, "number": st.integers(0, 2**53)}
+placed = {
+    "hydrophone": names,
+    "epoch": instants,
+    "first_sample": positions,
+    "end_sample": positions,
+    "sample_rate_hz": st.integers(1, 10**6),
+    "start": instants,
+}
+spans = st.builds(
+    CallSpan,
+    call_type=names,
+    onset_sample=positions,
+    offset_sample=positions,
+    band_hz=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
+)
+detections = st.builds(
+    Detection,
+    **placed,
+    probability=st.dictionaries(names, shares, max_size=3),
+    unobserved=st.frozensets(names, max_size=2),
+    spans=st.lists(spans, max_size=3).map(tuple),
+    mask=st.none(),
+    model_id=names,
+    source_file=st.none() | names,
+    abstained=st.frozensets(names, max_size=2),
+)
+envelopes = st.one_of(
+    st.builds(
+        ImageEnvelope,
+        **addressed,
+        **placed,
+        contract_sha256=names,
+        missing_fraction=shares,
+        clipped_fraction=shares,
+        source_file=st.none() | names,
+        image=images,
+        clock=clocks,
+    ),
+    st.builds(DetectionEnvelope, **addressed, contract_sha256=names, detection=detections, clock=clocks),
+    st.builds(
+        LostEnvelope,
+        **addressed,
+        lost=st.builds(Unobserved, **placed, reason=st.sampled_from(["lost", "shed", "too_short", "inference_failed"])),
+    ),
+    st.builds(
+        EndEnvelope,
+        **addressed,
+        hydrophone=names,
+        reason=st.sampled_from(["stream_ended", "station_stopped", "lost_coverage"]),
+        epoch=st.none() | instants,
+        end_sample=st.none() | positions,
+        silent_s=st.none() | st.floats(0, 1e6),
+    ),
+)
+
+
+def image_envelope(image: np.ndarray | None = None) -> ImageEnvelope:
+    return ImageEnvelope(
+        station="pier",
+        run=EPOCH,
+        number=7,
+        hydrophone="h1",
+        contract_sha256=contract_sha256(tiny_contract()),
+        epoch=EPOCH,
+        first_sample=512,
+        end_sample=1536,
+        sample_rate_hz=8000,
+        start=EPOCH + timedelta(seconds=0.064),
+        missing_fraction=0.0,
+        clipped_fraction=0.25,
+        source_file=None,
+        image=np.arange(64, dtype=np.uint8).reshape(4, 16) if image is None else image,
+    )
+
+
+def comparable(item: Envelope) -> dict[str, object]:
+    plain = asdict(item)
+    if isinstance(item, ImageEnvelope):
+        plain["image"] = (item.image.shape, item.image.tobytes())
+    return {"type": type(item), **plain}
+
+
+def with_header(header: bytes, pixels: bytes = b"") -> bytes:
+    """A record with a good prefix and checksum around any header."""
+    record = struct.pack("<3sBI", b"SCE", 1, len(header)) + header + pixels
+    return record + struct.pack("<I", zlib.crc32(record))
+
+
+@given(item=envelopes)
+def test_what_was_encoded_is_decoded(item: Envelope) -> None:
+    assert comparable(decode(encode(item))) == comparable(item)
+
+
+@given(item=envelopes, data=st.data())
+def test_a_truncated_envelope_is_refused(item: Envelope, data: st.DataObject) -> None:
+    record = encode(item)
+    kept = data.draw(st.integers(0, len(record) - 1))
+    with pytest.raises(EnvelopeRefused):
+        decode(record[:kept])
+
+
+@given(item=envelopes, data=st.data())
+def test_a_damaged_byte_is_refused(item: Envelope, data: st.DataObject) -> None:
+    record = bytearray(encode(item))
+    place = data.draw(st.integers(0, len(record) - 1))
+    record[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(EnvelopeRefused):
+        decode(bytes(record))
+
+
+@given(noise=st.binary(max_size=300))
+def test_noise_is_refused_whatever_it_is(noise: bytes) -> None:
+    for record in (noise, b"SCE\x01" + noise, with_header(noise), with_header(b'{"kind":"image"}', noise)):
+        with pytest.raises(EnvelopeRefused):
+            decode(record)
+
+
+def test_another_version_is_refused_by_name() -> None:
+    record = bytearray(encode(image_envelope()))
+    record[3] = 2
+    with pytest.raises(EnvelopeRefused, match="envelope version 2; this release reads version 1"):
+        decode(bytes(record))
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(EnvelopeRefused, match=r"end\.hydrophone: Field required"):
+        decode(with_header(b'{"kind":"end","station":"s","run":"2026-05-01T12:00:00Z","number":1}'))
+
+
+def test_unknown_fields_are_ignored_so_that_versions_can_roll() -> None:
+    known = (
+        b'"kind":"end","station":"s","run":"2026-05-01T12:00:00Z","number":1,"hydrophone":"h","reason":"stream_ended"'
+    )
+    assert decode(with_header(b"{" + known + b',"new":1}')) == EndEnvelope(
+        station="s", run=EPOCH, number=1, hydrophone="h", reason="stream_ended"
+    )
+
+
+def test_an_image_that_inflates_to_more_than_it_says_is_refused() -> None:
+    small, large = encode(image_envelope()), encode(image_envelope(np.zeros((256, 256), np.uint8)))
+    header = small[8 : 8 + int.from_bytes(small[4:8], "little")]
+    pixels = large[8 + int.from_bytes(large[4:8], "little") : -4]
+    with pytest.raises(EnvelopeRefused, match="its pixels are not 4 x 16"):
+        decode(with_header(header, pixels))
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 16), np.float32), np.zeros((1, 4, 16), np.uint8)])
+def test_only_byte_images_of_two_dimensions_are_encoded(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"an image must be uint8 \[rows, columns\]"):
+        encode(image_envelope(image))
+
+
+def test_a_decoded_image_is_read_only() -> None:
+    decoded = decode(encode(image_envelope()))
+    assert isinstance(decoded, ImageEnvelope)
+    assert not decoded.image.flags.writeable
+
+
+def test_the_contract_hash_tells_contracts_apart() -> None:
+    contract = tiny_contract()
+    assert contract_sha256(contract) == contract_sha256(tiny_contract())
+    assert contract_sha256(contract) != contract_sha256(contract.model_copy(update={"model_id": "tiny-2"}))
+
+
+def test_a_hydrophone_has_its_station_in_its_key() -> None:
+    assert key_of("pier", "h1") == b"pier/h1"
