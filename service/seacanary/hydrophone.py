@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from seacanary.audio import AudioBlock, Window
 from seacanary.contract import ModelContract
 from seacanary.events import EndReason, PresenceEvent
-from seacanary.guard import GuardMemory, GuardSection, PersistentSourceGuard
+from seacanary.following import Follower
+from seacanary.guard import GuardSection, PersistentSourceGuard
 from seacanary.intake import Intake
 from seacanary.ledger import Outcome
 from seacanary.observations import Detection, Unobserved
-from seacanary.presence import PresenceTracker, trackers_for
+from seacanary.presence import PresenceTracker
 from seacanary.presence_rules import PresenceSection
-from seacanary.presence_state import TrackerState
 
 
 class Hydrophone:
@@ -49,9 +49,18 @@ class Hydrophone:
             hop_samples=contract.hop_samples,
             pad_at_end=pad_at_end,
         )
-        self.trackers: list[PresenceTracker] = trackers_for(contract, station, name, presence)
-        self.guard = PersistentSourceGuard(guard)
+        self._follower = Follower(name, station=station, contract=contract, presence=presence, guard=guard)
         self.gaps = 0
+
+    @property
+    def trackers(self) -> list[PresenceTracker]:
+        """One per species, in the model's order."""
+        return self._follower.trackers
+
+    @property
+    def guard(self) -> PersistentSourceGuard:
+        """Knows its persistent sources."""
+        return self._follower.guard
 
     def hear(self, block: AudioBlock) -> tuple[Window, ...]:
         """Take the next block; return the windows it completes."""
@@ -82,47 +91,31 @@ class Hydrophone:
 
     def conclude(self, item: Detection | Unobserved) -> list[PresenceEvent]:
         """Take what became of a window, in stream order."""
-        if isinstance(item, Unobserved):
-            return [event for tracker in self.trackers for event in tracker.lose(item)]
-        self.intake.ledger.resolve(
-            item.epoch,
-            item.first_sample,
-            end_sample=item.end_sample,
-            outcome=Outcome.ANALYSED,
-            unobservable=item.unobserved,
-        )
-        persistent = self.guard.watch(item)
-        return [event for tracker in self.trackers for event in tracker.observe(item, persistent=persistent)]
+        if isinstance(item, Detection):
+            self.intake.ledger.resolve(
+                item.epoch,
+                item.first_sample,
+                end_sample=item.end_sample,
+                outcome=Outcome.ANALYSED,
+                unobservable=item.unobserved,
+            )
+        return self._follower.conclude(item)
 
     def close(self, reason: EndReason) -> list[PresenceEvent]:
         """End every presence that is open."""
-        return [event for tracker in self.trackers for event in tracker.close(reason)]
+        return self._follower.close(reason)
 
     def fall_silent(self, silent_s: float) -> list[PresenceEvent]:
         """Nothing has come for this long: end the presences whose hold has passed unobserved."""
-        return [
-            event
-            for tracker in self.trackers
-            if tracker.phase in ("present", "fading") and silent_s >= tracker.hold_s
-            for event in tracker.close("lost_coverage")
-        ]
+        return self._follower.fall_silent(silent_s)
 
     def states(self) -> dict[str, str]:
         """What must survive a restart, as JSON by key."""
-        trackers = {tracker.key: tracker.snapshot().model_dump_json() for tracker in self.trackers}
-        return trackers | {self._guard_key: self.guard.snapshot().model_dump_json()}
+        return self._follower.states()
 
     def restore(self, states: Mapping[str, str]) -> None:
         """Go on from states() of an earlier process; what is not there begins anew."""
-        for tracker in self.trackers:
-            if tracker.key in states:
-                tracker.restore(TrackerState.model_validate_json(states[tracker.key]))
-        if self._guard_key in states:
-            self.guard.restore(GuardMemory.model_validate_json(states[self._guard_key]))
-
-    @property
-    def _guard_key(self) -> str:
-        return f"{self.name}/guard"
+        self._follower.restore(states)
 
     def _resolve(self, window: Window, outcome: Outcome) -> None:
         self.intake.ledger.resolve(window.epoch, window.first_sample, end_sample=window.end_sample, outcome=outcome)
