@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Never
@@ -31,7 +31,7 @@ class DiskRound:
     Attributes:
         verdict: whether the disk is low, and whether evidence may be written.
         free_bytes: after the deletions; None if the folder cannot even be read.
-        headroom_hours: until only min_free_bytes are left; infinite while the disk does not fill.
+        headroom_hours: until only the least free space is left; infinite while the disk does not fill.
         kept_bytes: evidence left, by species, 0 for those that lost all; empty if it cannot be read.
         deleted: what went.
     """
@@ -153,11 +153,11 @@ class EvidenceDisk:
         free_bytes = _free_bytes(self._shelf.folder)
         rate = self._fill.observe(self._monotonic_s(), free_bytes=free_bytes, deleted_bytes=self._deleted_bytes)
         self._deleted_bytes = 0
-        return DiskSpace(free_bytes, rate)
+        return DiskSpace(free_bytes, rate, _disk_bytes(self._shelf.folder))
 
     def _concluded(self, kept: list[Kept], deleted: list[Deletion], space: DiskSpace, fault: str | None) -> DiskRound:
         with suppress(OSError):  # then what was measured before the deletions stands
-            space = DiskSpace(_free_bytes(self._shelf.folder), space.fill_bytes_per_hour)
+            space = replace(space, free_bytes=_free_bytes(self._shelf.folder))
         gone = {deletion.clip.stem for deletion in deleted}
         by_species: Counter[str] = Counter()
         for clip in kept:
@@ -201,6 +201,11 @@ def _free_bytes(folder: Path) -> int:
     """What an ordinary user may still write."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
+
+
+def _disk_bytes(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_blocks * status.f_frsize
 
 
 def _probe(folder: Path) -> None:
