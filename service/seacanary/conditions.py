@@ -1,5 +1,6 @@
 """ConditionLog: what is wrong with the station itself, as events: each beginning and each end once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -46,6 +47,7 @@ class ConditionLog:
         """
         self._station, self._metrics, self._tell = station, metrics, tell
         self._since: dict[tuple[str, str | None], datetime] = {}
+        self._telling = asyncio.Lock()
 
     def holds(self, condition: str, hydrophone: str | None = None) -> bool:
         """Whether the condition has begun and not ended."""
@@ -62,17 +64,29 @@ class ConditionLog:
             holds: whether it holds now.
             at: when that was seen; the same `at` for the same fact gives the same event id.
             detail: what was seen, as a sentence.
+
+        Raises:
+            JournalError: as `tell`; it is news still, and told when it is noted again.
         """
         key = (condition, hydrophone)
         self._metrics.condition_state.labels(condition, hydrophone or "").set(holds)
         if holds == (key in self._since):
             return
-        if holds:
+        async with self._telling:
+            if holds != (key in self._since):
+                await self._change(key, at=at, detail=detail)
+
+    async def _change(self, key: tuple[str, str | None], *, at: datetime, detail: str) -> None:
+        """Tell of it, while states() know it already; what could not be told has not changed."""
+        before, since = dict(self._since), self._since.pop(key, None)
+        if since is None:
             self._since[key] = at
-            event = self._event(key, "begun", since=at, at=at, detail=detail)
-        else:
-            event = self._event(key, "ended", since=self._since.pop(key), at=at, detail=detail)
-        await self._tell([event])
+        event = self._event(key, "ended" if since else "begun", since=since or at, at=at, detail=detail)
+        try:
+            await self._tell([event])
+        except BaseException:
+            self._since = before
+            raise
 
     def states(self) -> dict[str, str]:
         """What must survive a restart, as JSON by key."""

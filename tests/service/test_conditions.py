@@ -1,6 +1,8 @@
 """Conditions: told when they begin and when they end, once each, over restarts."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from fakes import EPOCH
 from seacanary.conditions import ConditionLog
+from seacanary.errors import JournalError
 from seacanary.events import ConditionEvent, Event
 from seacanary.metrics import Metrics
 
@@ -89,3 +92,35 @@ async def test_what_an_earlier_process_left_open_is_shown_at_once() -> None:
     after.log().restore(log.states())
     assert after.shown("silent", "north") == 1
     assert after.events == []
+
+
+async def test_what_could_not_be_told_is_still_news() -> None:
+    told = Told()
+    broken = True
+
+    async def tell(events: Sequence[Event]) -> None:
+        if broken:
+            raise JournalError("the disk is full")
+        await told(events)
+
+    log = ConditionLog("station", metrics=told.metrics, tell=tell)
+    for holds in (True, False):
+        for broken in (True, False):
+            with suppress(JournalError):
+                await log.note("hum", "north", holds=holds, at=EPOCH)
+            assert log.holds("hum", "north") == (holds != broken)
+    assert [event.change for event in told.events] == ["begun", "ended"]
+
+
+async def test_what_is_noted_while_another_is_told_is_not_stored_before_its_own_event() -> None:
+    stored: list[tuple[str, bool]] = []
+
+    async def tell(events: Sequence[Event]) -> None:
+        await asyncio.sleep(0)
+        (event,) = [event for event in events if isinstance(event, ConditionEvent)]
+        stored.append((event.condition, "hum" in log.states()["@station/conditions"]))
+
+    log = ConditionLog("station", metrics=Metrics(), tell=tell)
+    names = ("clipping", "hum", "hum")
+    await asyncio.gather(*(log.note(name, "north", holds=True, at=EPOCH) for name in names))
+    assert stored == [("clipping", False), ("hum", True)]
