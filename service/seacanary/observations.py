@@ -2,12 +2,31 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 UnobservedReason = Literal["lost", "shed", "too_short", "inference_failed"]
+
+
+class Placed(Protocol):
+    """A window's place in its stream, as in Window; whatever else it holds."""
+
+    @property
+    def hydrophone(self) -> str: ...  # noqa: D102
+    @property
+    def epoch(self) -> datetime: ...  # noqa: D102
+    @property
+    def first_sample(self) -> int: ...  # noqa: D102
+    @property
+    def end_sample(self) -> int: ...  # noqa: D102
+    @property
+    def sample_rate_hz(self) -> int: ...  # noqa: D102
+    @property
+    def start(self) -> datetime: ...  # noqa: D102
+    @property
+    def source_file(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from seacanary.audio import Window
 from seacanary.contract import CallType, ModelContract
-from seacanary.observations import CallSpan
+from seacanary.observations import CallSpan, Placed
 
 # Columns without mask that still belong to one call: a click train's usual
 # inter-click interval stays under 0.1 s (25 columns of 4 ms).
@@ -37,7 +36,7 @@ def column_runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def call_spans(
     mask: NDArray[np.bool_],
     *,
-    window: Window,
+    window: Placed,
     contract: ModelContract,
     rows_by_call_type: dict[str, NDArray[np.bool_]],
 ) -> tuple[CallSpan, ...]:
@@ -64,7 +63,7 @@ def call_spans(
 
 
 def _span(
-    name: str, pixels: NDArray[np.bool_], *, columns: tuple[int, int], window: Window, contract: ModelContract
+    name: str, pixels: NDArray[np.bool_], *, columns: tuple[int, int], window: Placed, contract: ModelContract
 ) -> CallSpan:
     sounding = np.flatnonzero(pixels.any(axis=1))
     onset, offset = (_stream_sample(column, window, contract) for column in columns)
@@ -76,7 +75,7 @@ def _span(
     )
 
 
-def _stream_sample(column: int, window: Window, contract: ModelContract) -> int:
+def _stream_sample(column: int, window: Placed, contract: ModelContract) -> int:
     model_sample = column * contract.transform.column_samples
     sample = window.first_sample + model_sample * window.sample_rate_hz // contract.sample_rate_hz
     return min(sample, window.end_sample)

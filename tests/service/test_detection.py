@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from fakes import EPOCH, tiny_contract, write_tiny_model
-from seacanary import detection
+from seacanary import onnx_sessions
 from seacanary.audio import Window
 from seacanary.detection import Detector, DetectorSection, require_runtime
 from seacanary.errors import ModelRefused, ProviderRefused
@@ -120,7 +120,7 @@ def test_neither_or_both_runtimes_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch, installed: set[str], message: str
 ) -> None:
     # The environment of a test cannot really hold both packages, so what is installed is patched.
-    monkeypatch.setattr(detection, "_installed", lambda name: name in installed)
+    monkeypatch.setattr(onnx_sessions, "_installed", lambda name: name in installed)
     with pytest.raises(ModelRefused, match=message):
         require_runtime()
 

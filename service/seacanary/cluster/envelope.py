@@ -21,7 +21,6 @@ from seacanary.events import EndReason
 from seacanary.observations import CallSpan, Detection, Unobserved
 
 MAGIC, VERSION = b"SCE", 1
-IMAGE_STEPS = 255  # pixel values 0 to 255 stand for 0 to 1
 _PREFIX = struct.Struct("<3sBI")
 _CHECKSUM = struct.Struct("<I")
 _LARGEST_SIDE = 4096  # pixels; a header that claims more is damaged
