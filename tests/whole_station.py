@@ -17,6 +17,8 @@ from seacanary.events import EVENT, Event
 from seacanary.journal import Journal
 
 STREAM = "{seacanary}:events"
+# Of sources: a test machine has other things to do too.
+PATIENT: Mapping[str, float] = {"stall_s": 60, "opening_s": 60}
 
 
 @contextmanager

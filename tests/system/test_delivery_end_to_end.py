@@ -22,7 +22,7 @@ from seacanary.evidence.files import ClipFacts
 from seacanary.evidence.names import AUDIO, FACTS, PICTURE, file_of
 from seacanary.simulation import CallBouts, Scene, Soundscape
 from webhook_receiver import SECRET, Received, Receiver
-from whole_station import journalled, sampled, streamed, whole_station
+from whole_station import PATIENT, journalled, sampled, streamed, whole_station
 
 NEEDED = ("redis-server", "prometheus", "prometheus-alertmanager")
 pytestmark = [
@@ -88,6 +88,7 @@ def configuration(folder: Path, *, redis_url: str, webhook_url: str, metrics_por
     web_port = free_port()
     return {
         "station": {"name": STATION},
+        "supervision": PATIENT,
         "sources": [
             {
                 "kind": "simulated",
