@@ -13,7 +13,7 @@ The order:
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 from typing import Literal, Self
@@ -22,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Cause = Literal["age", "size", "headroom", "quota"]
 
+# Without a word of the site: so much is left free, or this share of a disk that is smaller than that asks for.
+LEAST_FREE_BYTES, LEAST_FREE_SHARE = 2 << 30, 0.1
 # Evidence stops below this share of min_free_bytes and goes on when all of it is free.
 STOP_SHARE = 0.5
 # A disk is called low below this share of the free space wanted, until all of it is free.
@@ -38,8 +40,11 @@ class EvidenceRetention(BaseModel):
 
     max_age_days: float | None = Field(None, gt=0, description="older clips are deleted; null: none for its age")
     max_bytes: int | None = Field(None, gt=0, description="most bytes of evidence; null: as much as the disk holds")
-    min_free_bytes: int = Field(
-        2 << 30, ge=0, description="free space to leave; evidence stops when only half of it is left"
+    min_free_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="free space to leave; evidence stops when only half of it is left; null: 2 GiB, but a tenth of a "
+        "disk under 20 GiB",
     )
     min_headroom_hours: float = Field(
         24.0, ge=0, description="hours, at the rate the disk really fills, until only min_free_bytes are left"
@@ -62,9 +67,17 @@ class EvidenceRetention(BaseModel):
             raise ValueError(f"species_quota must add up to 1 at most, got {sum(self.species_quota.values()):g}")
         return self
 
-    def wanted_free_bytes(self, fill_bytes_per_hour: float | None) -> float:
+    def least_free_bytes(self, space: "DiskSpace") -> float:
+        """Free space to leave on this disk."""
+        if self.min_free_bytes is not None:
+            return self.min_free_bytes
+        if space.disk_bytes is None:
+            return LEAST_FREE_BYTES
+        return min(LEAST_FREE_BYTES, LEAST_FREE_SHARE * space.disk_bytes)
+
+    def wanted_free_bytes(self, space: "DiskSpace") -> float:
         """Free space below which evidence is deleted."""
-        return self.min_free_bytes + self.min_headroom_hours * (fill_bytes_per_hour or 0.0)
+        return self.least_free_bytes(space) + self.min_headroom_hours * (space.fill_bytes_per_hour or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +109,15 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """What is free, and how fast it becomes less; None: not known yet."""
+    """What is free, how fast it becomes less, and how large the disk is; None: not known yet."""
 
     free_bytes: int
     fill_bytes_per_hour: float | None = None
+    disk_bytes: int | None = None
 
     def headroom_hours(self, rule: EvidenceRetention) -> float:
-        """Hours until only min_free_bytes are left; infinite while the disk does not fill."""
-        left = max(0, self.free_bytes - rule.min_free_bytes)
+        """Hours until only the least free space is left; infinite while the disk does not fill."""
+        left = max(0.0, self.free_bytes - rule.least_free_bytes(self))
         return left / self.fill_bytes_per_hour if self.fill_bytes_per_hour else inf
 
 
@@ -124,7 +138,7 @@ def deletions(
     too_old = {clip.stem for clip in kept if oldest and clip.onset < oldest} & free_to_go
     aged = [clip for clip in by_age if clip.stem in too_old]
     rest = [clip for clip in by_age if clip.stem not in too_old]
-    room = _Room.needed(rest, space.free_bytes + _bytes(aged), rule=rule, rate=space.fill_bytes_per_hour)
+    room = _Room.needed(rest, replace(space, free_bytes=space.free_bytes + _bytes(aged)), rule=rule)
     return (*(Deletion(clip, "age") for clip in aged), *_until_there_is(room, rest, free_to_go, rule.species_quota))
 
 
@@ -148,10 +162,11 @@ class _Room:
         return max(self.size_bytes, self.free_bytes)
 
     @classmethod
-    def needed(cls, kept: Sequence[Kept], free_bytes: int, *, rule: EvidenceRetention, rate: float | None) -> Self:
+    def needed(cls, kept: Sequence[Kept], space: DiskSpace, *, rule: EvidenceRetention) -> Self:
         """What is over max_bytes, and what is short of the free space wanted."""
         over = 0 if rule.max_bytes is None else _bytes(kept) - rule.max_bytes
-        return cls(over, rule.min_free_bytes - free_bytes, rule.wanted_free_bytes(rate) - free_bytes)
+        least, wanted = rule.least_free_bytes(space), rule.wanted_free_bytes(space)
+        return cls(over, least - space.free_bytes, wanted - space.free_bytes)
 
 
 def _until_there_is(
@@ -252,9 +267,9 @@ class DiskVerdict:
             rule: the site's word.
             fault: why the folder cannot be written at all; None if it can.
         """
-        wanted = rule.wanted_free_bytes(space.fill_bytes_per_hour)
+        wanted = rule.wanted_free_bytes(space)
         low = space.free_bytes < wanted * (1.0 if self.low else LOW_SHARE)
-        least = rule.min_free_bytes * (1.0 if self.stopped else STOP_SHARE)
+        least = rule.least_free_bytes(space) * (1.0 if self.stopped else STOP_SHARE)
         stopped = fault is not None or space.free_bytes < least
         return DiskVerdict(low, stopped, fault or _detail(space, wanted))
 

@@ -79,6 +79,14 @@ def test_a_headroom_that_is_only_reckoned_never_costs_the_last_clip_of_a_species
     assert deletions(kept, flood, rule=copies, now=NOW) == ()
 
 
+def test_a_small_disk_is_asked_for_a_tenth_of_it_unless_the_site_says_otherwise() -> None:
+    small = DiskSpace(10**9, disk_bytes=4 * 10**9)
+    assert EvidenceRetention().least_free_bytes(small) == 4e8
+    assert not DiskVerdict().after(small, rule=EvidenceRetention(), fault=None).stopped
+    assert EvidenceRetention().least_free_bytes(DiskSpace(10**9, disk_bytes=10**12)) == 2 << 30
+    assert EvidenceRetention(min_free_bytes=2 << 30).least_free_bytes(small) == 2 << 30
+
+
 def test_what_has_no_copy_yet_stays_unless_the_disk_has_no_room() -> None:
     kept = [clip(100), clip(99, copied=True), clip(1)]
     held = rule(max_age_days=1, max_bytes=5, require_copy=True)
@@ -124,11 +132,11 @@ def test_enough_goes_and_no_more_and_nothing_that_must_stay(
         return space.free_bytes + sum(c.size_bytes for c in freed)
 
     def short(freed: Sequence[Kept]) -> bool:
-        return free(freed) < site.wanted_free_bytes(space.fill_bytes_per_hour)
+        return free(freed) < site.wanted_free_bytes(space)
 
     newest = {c.species: c.stem for c in sorted(left, key=lambda c: (c.onset, c.stem))}
     assert not over(left) or not loose_left  # all that may go for its size has gone
-    assert free(gone) >= site.min_free_bytes or not left
+    assert free(gone) >= site.least_free_bytes(space) or not left
     assert not short(gone) or {c.stem for c in loose_left} <= set(newest.values())
     needed = [deletion for deletion in found if deletion.cause != "age"]
     if needed:  # without the last of them it would not be enough
@@ -136,7 +144,7 @@ def test_enough_goes_and_no_more_and_nothing_that_must_stay(
     for number, deletion in enumerate(found):
         if site.require_copy and not deletion.clip.copied:
             assert deletion.cause == "headroom"
-            assert free(gone[:number]) < site.min_free_bytes
+            assert free(gone[:number]) < site.least_free_bytes(space)
             assert not loose_left
 
 
