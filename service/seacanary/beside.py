@@ -10,6 +10,7 @@ from seacanary.audio import AudioBlock
 from seacanary.conditions import ConditionLog
 from seacanary.config import StationConfig
 from seacanary.detection import Detector
+from seacanary.errors import SeaCanaryError
 from seacanary.events import Event
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
@@ -122,14 +123,20 @@ class Beside:
                 await part.run()
                 return
             except Exception as exc:  # the station goes on without the part, and says so
+                wait_s = FIRST_WAIT_S if loop.time() - began_s > LASTS_S else wait_s
                 log.exception("%s has failed; it begins again in %.0f s", part.name, wait_s)
-                detail = f"{type(exc).__name__}: {exc}; it begins again by itself"
-                await self.conditions.note(part.failing, holds=True, at=datetime.now(UTC), detail=detail)
+                await self._note(part, failing=True, detail=f"{type(exc).__name__}: {exc}; it begins again by itself")
             finally:
                 recovery.cancel()
             await asyncio.sleep(wait_s)
-            wait_s = FIRST_WAIT_S if loop.time() - began_s > LASTS_S else min(2 * wait_s, LONGEST_WAIT_S)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def _note_recovery(self, part: Part) -> None:
         await asyncio.sleep(LASTS_S)
-        await self.conditions.note(part.failing, holds=False, at=datetime.now(UTC))
+        await self._note(part, failing=False)
+
+    async def _note(self, part: Part, *, failing: bool, detail: str = "") -> None:
+        try:
+            await self.conditions.note(part.failing, holds=failing, at=datetime.now(UTC), detail=detail)
+        except SeaCanaryError as exc:  # the station stops while its journal fails
+            log.warning("%s: %s could not be told: %s", part.failing, "begun" if failing else "ended", exc)
