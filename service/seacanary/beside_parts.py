@@ -1,7 +1,8 @@
 """The parts beside listening that a configuration asks for, put together."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -9,6 +10,7 @@ from seacanary.alerts.engine import Alerting, count_alerts
 from seacanary.beside import Beside, Part, Surroundings
 from seacanary.beside_evidence import archive_part, evidence_parts
 from seacanary.conditions import ConditionLog
+from seacanary.errors import SeaCanaryError
 from seacanary.events import Event
 from seacanary.quality.watch import QualityWatch
 from seacanary.selftest import SelfTest, SelfTestSection
@@ -17,6 +19,8 @@ from seacanary.web.section import WebSection
 from seacanary.web.server import WebServer
 
 log = logging.getLogger(__name__)
+
+Memory = Callable[[], dict[str, str]]
 
 
 @asynccontextmanager
@@ -31,7 +35,8 @@ async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncI
         ConfigError: a port is in use.
     """
     config, states = around.config, await around.journal.states()
-    conditions = _conditions(around, states)
+    memories: list[Memory] = []
+    conditions = _conditions(around, states, memories)
     async with AsyncExitStack() as opened:
         beside = Beside(conditions)
         if config.evidence is not None:
@@ -39,7 +44,7 @@ async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncI
         if config.archive is not None:
             beside.parts.append(archive_part(around, config.archive, opened))
         if config.quality.enabled:
-            beside.parts.append(_quality(around, conditions, states, opened))
+            beside.parts.append(_quality(around, conditions, states, memories, opened))
         if config.selftest is not None and config.selftest.enabled:
             beside.parts.append(_self_test(around, config.selftest, opened))
         if config.alerts.rules:
@@ -49,22 +54,42 @@ async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncI
         yield beside
 
 
-def _conditions(around: Surroundings, states: Mapping[str, str]) -> ConditionLog:
-    """A log whose every event is stored with what then holds."""
+def _conditions(around: Surroundings, states: Mapping[str, str], memories: Sequence[Memory]) -> ConditionLog:
+    """A log whose every event is stored with what then holds, and with what the parts know of it."""
 
     async def tell(events: Sequence[Event]) -> None:
-        await around.record(events, conditions.states())
+        held = conditions.states()
+        for memory in memories:
+            held |= memory()
+        await around.record(events, held)
 
     conditions = ConditionLog(around.config.station.name, metrics=around.metrics, tell=tell)
     conditions.restore(states)
     return conditions
 
 
-def _quality(around: Surroundings, conditions: ConditionLog, states: Mapping[str, str], opened: AsyncExitStack) -> Part:
+def _quality(
+    around: Surroundings,
+    conditions: ConditionLog,
+    states: Mapping[str, str],
+    memories: list[Memory],
+    opened: AsyncExitStack,
+) -> Part:
     watch = QualityWatch(around.config.quality, metrics=around.metrics, conditions=conditions)
     watch.restore(states)
+    memories.append(watch.states)
     opened.push_async_callback(watch.aclose)
-    return Part("quality", watch.run, hear=watch.hear, only_live=True)
+
+    async def keep_memory(timeout_s: float) -> bool:
+        """The usual level takes long to learn: keep it for the next start."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await around.record([], watch.states())
+        except (TimeoutError, SeaCanaryError):
+            return False
+        return True
+
+    return Part("quality", watch.run, drain=keep_memory, hear=watch.hear, only_live=True)
 
 
 def _self_test(around: Surroundings, section: SelfTestSection, opened: AsyncExitStack) -> Part:
