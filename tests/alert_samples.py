@@ -6,7 +6,7 @@ from uuid import UUID
 from seacanary.alerts.book import AlertBook
 from seacanary.alerts.rules import AlertRule
 from seacanary.event_ids import named_by
-from seacanary.events import AlertEvent, EventKind, JournalEntry, PresenceEvent, ReviewEvent
+from seacanary.events import AlertEvent, EndReason, EventKind, JournalEntry, PresenceEvent, ReviewEvent, event_id
 from seacanary.station_events import Verdict
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -32,11 +32,21 @@ def presence(
     probability: float = 0.9,
     persistent: bool = False,
     calls: tuple[str, ...] = ("whistle",),
+    reason: EndReason = "quiet",
 ) -> PresenceEvent:
-    """A presence event whose last call was at `seconds` after noon."""
+    """A presence event whose last call was at `seconds` after noon; if it ended, for that reason."""
     began_s = seconds if onset_s is None else onset_s
+    onset_sample, revision = round(began_s * 384_000), 0 if kind == "started" else round(seconds * 1000) + 1
     return PresenceEvent(
-        id=named_by("station", hydrophone, species, str(began_s), kind, str(seconds)),
+        id=event_id(
+            "station",
+            hydrophone,
+            epoch=NOON,
+            species=species,
+            onset_sample=onset_sample,
+            kind=kind,
+            revision=revision,
+        ),
         kind=kind,
         station="station",
         hydrophone=hydrophone,
@@ -44,10 +54,11 @@ def presence(
         call_types=calls,
         epoch=NOON,
         sample_rate_hz=384_000,
-        onset_sample=round(began_s * 384_000),
+        onset_sample=onset_sample,
+        revision=revision,
         onset=at(began_s),
         offset=at(seconds),
-        reason="quiet" if kind == "ended" else None,
+        reason=reason if kind == "ended" else None,
         peak_probability=probability,
         mean_probability=probability,
         windows_seen=2,

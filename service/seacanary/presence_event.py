@@ -10,6 +10,8 @@ from seacanary.event_ids import named_by
 
 EventKind = Literal["started", "updated", "ended"]
 EndReason = Literal["quiet", "lost_coverage", "stream_ended", "station_stopped", "superseded"]
+# Ends of listening, not of a presence: whether anybody is still there is not known.
+UNOBSERVED: frozenset[EndReason] = frozenset({"lost_coverage", "stream_ended", "station_stopped"})
 
 
 class BandHz(BaseModel):
@@ -53,6 +55,19 @@ class PresenceEvent(BaseModel):
     evidence: str | None = Field(None, description="reference to the clip, if kept")
     model_id: str
     source_file: str | None = None
+
+    @property
+    def started_id(self) -> UUID:
+        """Id of the event that this presence started with: its name for as long as it lasts."""
+        return event_id(
+            self.station,
+            self.hydrophone,
+            epoch=self.epoch,
+            species=self.species,
+            onset_sample=self.onset_sample,
+            kind="started",
+            revision=0,
+        )
 
     @property
     def type(self) -> str:

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from seacanary.presence_event import EndReason
+
 Verdict = Literal["confirmed", "rejected"]
 Change = Literal["begun", "ended"]
 Notice = Literal["heard", "still_here", "gone", "digest"]
@@ -95,6 +97,9 @@ class AlertEvent(BaseModel):
     events: tuple[UUID, ...] = Field((), description="presence events it is about, at most the first 100")
     events_count: int = Field(0, ge=0, description="how many there are in all")
     held_back: dict[str, int] = Field(default_factory=dict, description="digest: notices held back, by cause")
+    reason: EndReason | None = Field(
+        None, description="gone: why the last presence ended; whoever was not observed any more may still be there"
+    )
     confirmed_by: str | None = Field(None, description="who confirmed it, where the rule asks for that")
     evidence: str | None = Field(None, description="reference to the clip of its first event, if kept")
     text: str = Field(description="one sentence for people")

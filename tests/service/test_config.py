@@ -145,7 +145,8 @@ def test_what_one_section_says_of_another_must_be_there(changes: dict[str, Any],
 
 def test_the_stations_own_readers_share_no_cursor_with_a_publisher_called_alerts_or_evidence() -> None:
     own = (engine.CURSOR, consumer.CURSOR, extras.CURSOR)
-    assert all(cursor.startswith(OURS) for cursor in own) and len(set(own)) == len(own)
+    assert all(cursor.startswith(OURS) for cursor in own)
+    assert len(set(own)) == len(own)
 
 
 def test_rules_may_name_any_hydrophone_and_the_numbered_channels_of_recordings() -> None:

@@ -7,28 +7,15 @@ entries and ticks give the same alerts under the same ids, before and after any 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
 from seacanary.alerts import text as alert_text
+from seacanary.alerts.book_state import BEGINNING, BookState
 from seacanary.alerts.bout import Bout, Cause, OpenPresence
-from seacanary.alerts.outbox import Outbox, OutboxState
-from seacanary.alerts.register import Register, SpeciesState
+from seacanary.alerts.outbox import Outbox
+from seacanary.alerts.register import Register
 from seacanary.alerts.rules import AlertRule
 from seacanary.events import AlertEvent, JournalEntry, PresenceEvent, ReviewEvent
 
 UNCONFIRMED_KEPT = 100  # bouts that are over and wait for a person's word; beyond it the oldest is given up
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class BookState(BaseModel):
-    """An AlertBook at one instant, to go on from after a restart."""
-
-    model_config = ConfigDict(frozen=True)
-
-    now: AwareDatetime = BEGINNING
-    species: dict[str, SpeciesState] = Field(default_factory=dict)
-    unconfirmed: tuple[Bout, ...] = ()
-    outbox: OutboxState = OutboxState()
 
 
 class AlertBook:
@@ -77,6 +64,15 @@ class AlertBook:
         for presence in self._register.presences():
             if presence.part == "waiting":
                 self._register.keep(presence.changed(open_since=now))
+
+    def set_back(self, now: datetime) -> None:
+        """The clock was found ahead, and is right again: what lasts goes on to last as long as it would have."""
+        self.restore(self.snapshot().earlier(self._now - now))
+
+    @property
+    def now(self) -> datetime:
+        """The latest instant it has been told of."""
+        return self._now
 
     @property
     def held_back(self) -> Mapping[Cause, int]:
@@ -187,7 +183,7 @@ class AlertBook:
             return known.changed(latest=event) if self._rule.matches(event) else known
         if event.kind == "ended" or not self._rule.matches(event):
             return None
-        return OpenPresence(latest=event, first_event=event.id, open_since=now)
+        return OpenPresence(latest=event, first_event=event.started_id, open_since=now)
 
     def _follow(self, event: PresenceEvent, now: datetime, *, late: bool) -> list[AlertEvent]:
         """Have the bout take in news of one of its presences, and say that it goes on, if that is due."""
@@ -215,7 +211,7 @@ class AlertBook:
         state = self._register.let_go(event.species, event.hydrophone)
         if state.bout is None or any(presence.part == "counted" for presence in state.present.values()):
             return []
-        return self._end_bout(state.bout.changed(ended_at=now), now, late=late)
+        return self._end_bout(state.bout.changed(ended_at=now, reason=event.reason), now, late=late)
 
     def _end_bout(self, bout: Bout, now: datetime, *, late: bool, rejected_by: str | None = None) -> list[AlertEvent]:
         self._register.change(bout.species, bout=None)
@@ -239,6 +235,13 @@ class AlertBook:
                 return self._reject(bout, review.reviewer, now, late=late)
             self._register.change(review.species, bout=bout.changed(confirmed_by=review.reviewer))
             return []
+        for presence in self._register.state(review.species).present.values():
+            if presence.part == "waiting" and presence.knows(review.event_id):
+                rejected = review.verdict == "rejected"
+                self._register.keep(
+                    presence.changed(part="dismissed") if rejected else presence.changed(confirmed_by=review.reviewer)
+                )
+                return []
         for over in self._unconfirmed:
             if over.species == review.species and over.knows(review.event_id):
                 self._unconfirmed = tuple(other for other in self._unconfirmed if other is not over)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from seacanary.presence_event import PresenceEvent
+from seacanary.presence_event import EndReason, PresenceEvent
 
 Cause = Literal["cooldown", "quiet_hours", "rate_limit", "unconfirmed", "late"]
 
@@ -19,10 +19,11 @@ class OpenPresence(BaseModel):
 
     Attributes:
         latest: its latest event.
-        first_event: id of the first event the rule saw of it: its name in alerts.
+        first_event: id of the event it started with: its name in alerts, the same in every rule's.
         open_since: since when the rule has known it to be open without a break.
         part: waiting: does not satisfy the rule yet; counted: part of the bout;
-            dismissed: its bout was rejected, and it is not spoken of again.
+            dismissed: it, or its bout, was rejected, and it is not spoken of again.
+        confirmed_by: who confirmed it while it was waiting.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,10 +32,15 @@ class OpenPresence(BaseModel):
     first_event: UUID
     open_since: AwareDatetime
     part: Literal["waiting", "counted", "dismissed"] = "waiting"
+    confirmed_by: str | None = None
 
     def changed(self, **changes: object) -> Self:
         """With some fields changed."""
         return self.model_copy(update=changes)
+
+    def knows(self, event_id: UUID) -> bool:
+        """Whether an event is its first or its latest."""
+        return event_id in (self.first_event, self.latest.id)
 
     @property
     def heard_s(self) -> float:
@@ -60,6 +66,7 @@ class Bout(BaseModel):
         cause: what held back its `heard` at first; None: nothing did.
         confirmed_by: who confirmed it.
         ended_at: when its last presence ended; None before.
+        reason: why that ended; None before.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,6 +85,7 @@ class Bout(BaseModel):
     cause: Cause | None = None
     confirmed_by: str | None = None
     ended_at: AwareDatetime | None = None
+    reason: EndReason | None = None
 
     @classmethod
     def begun_by(cls, presence: OpenPresence) -> Self:
@@ -90,6 +98,7 @@ class Bout(BaseModel):
             peak_probability=event.peak_probability,
             hydrophones=(event.hydrophone,),
             events=(presence.first_event,),
+            confirmed_by=presence.confirmed_by,
             evidence=event.evidence,
         ).with_event(event)
 
@@ -102,6 +111,7 @@ class Bout(BaseModel):
                 "hydrophones": tuple(sorted({*self.hydrophones, event.hydrophone})),
                 "events": (*self.events, presence.first_event)[:EVENTS_NAMED],
                 "count": self.count + 1,
+                "confirmed_by": self.confirmed_by or presence.confirmed_by,
             }
         ).with_event(event)
 

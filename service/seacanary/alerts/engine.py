@@ -9,15 +9,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from seacanary.alerts.book import AlertBook, BookState
+from seacanary.alerts.book import AlertBook
+from seacanary.alerts.book_state import BookState
 from seacanary.alerts.bout import Cause
 from seacanary.alerts.rules import AlertsSection
 from seacanary.errors import JournalError
@@ -33,6 +34,7 @@ CURSOR = "@alerts"
 STATE_PREFIX = "@alerts/"
 BATCH = 200
 LONGEST_SLEEP_S = 60.0  # the clock that ticks are due by may be set meanwhile
+SET_BACK = timedelta(seconds=5)  # a clock slewed back by less than this is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,10 @@ class Alerting:
     def _alerts_of(self, entry: JournalEntry) -> list[AlertEvent]:
         if isinstance(entry.event, AlertEvent):
             return []
-        late = self._now_s() - entry.entry_ms / 1000 > self._section.max_age_s
+        now_ms = round(self._now().timestamp() * 1000)
+        late = now_ms - entry.entry_ms > self._section.max_age_s * 1000
+        # Entry times never go back: after the clock was set back they stand still until it has caught up.
+        entry = replace(entry, entry_ms=min(entry.entry_ms, now_ms))
         return [alert for book in self._books.values() for alert in book.take(entry, late=late)]
 
     async def _tick(self, sequence: int) -> None:
@@ -223,7 +228,15 @@ class Alerting:
         return {(name, cause): n for name, book in self._books.items() for cause, n in book.held_back.items()}
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._now_s(), UTC)
+        """The clock's time; where it was set back, the rules are told."""
+        now = datetime.fromtimestamp(self._now_s(), UTC)
+        for name, book in self._books.items():
+            if book.now - now > SET_BACK:
+                log.warning(
+                    "alert rule %s: the clock was set back by %s; it counts on from there", name, book.now - now
+                )
+                book.set_back(now)
+        return now
 
     async def _read_after(self, sequence: int, limit: int) -> list[JournalEntry]:
         return await self._of_journal(lambda: self._journal.read_after(sequence, limit))

@@ -84,6 +84,7 @@ class Outbox:
             peak_probability=bout.peak_probability,
             events=bout.events,
             events_count=bout.count,
+            reason=bout.reason if notice == "gone" else None,
             confirmed_by=bout.confirmed_by,
             evidence=bout.evidence,
             text=text or TEXTS[notice](bout),

@@ -6,6 +6,11 @@ from datetime import UTC, datetime
 from seacanary.alerts.bout import Bout
 from seacanary.alerts.budget import Tally
 
+ENDS_OF_LISTENING = {
+    "lost_coverage": "coverage was lost",
+    "stream_ended": "the recording ended",
+    "station_stopped": "the station stopped",
+}
 CAUSES = {
     "cooldown": "in a cooldown",
     "quiet_hours": "in quiet hours",
@@ -33,9 +38,12 @@ def still_here(bout: Bout) -> str:
 
 
 def gone(bout: Bout) -> str:
-    """Nobody is heard any more."""
+    """Nobody is heard any more; or nobody listens any more, which is not the same."""
+    gone = "gone,"
+    if bout.reason in ENDS_OF_LISTENING:
+        gone = f"not observed any more, as {ENDS_OF_LISTENING[bout.reason]};"
     return (
-        f"{bout.species} gone, heard at {_places(bout)} from {_time(bout.onset)} to {_time(bout.offset)}, "
+        f"{bout.species} {gone} heard at {_places(bout)} from {_time(bout.onset)} to {_time(bout.offset)}, "
         f"in {_counted(bout.count, 'presence')}"
     )
 

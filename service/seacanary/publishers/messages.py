@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from seacanary.events import AlertEvent, ConditionEvent, Event, PresenceEvent, ReviewEvent
+from seacanary.presence_event import UNOBSERVED
 
 TITLES = {"heard": "heard", "still_here": "still here", "gone": "gone", "digest": "digest"}
 LINKS = {
@@ -45,7 +46,8 @@ def message_of(event: Event, links: Mapping[str, str]) -> Message:
 
 
 def _alert(alert: AlertEvent) -> tuple[str, list[str]]:
-    what = f"{alert.species} {TITLES[alert.notice]}" if alert.species else f"{alert.rule}: {TITLES[alert.notice]}"
+    news = "not observed any more" if alert.reason in UNOBSERVED else TITLES[alert.notice]
+    what = f"{alert.species} {news}" if alert.species else f"{alert.rule}: {news}"
     where = ", ".join(alert.hydrophones)
     lines = [f"{alert.text}."]
     if alert.onset is not None:

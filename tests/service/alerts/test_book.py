@@ -3,8 +3,10 @@
 import pytest
 
 from alert_samples import Diary, at, notices, presence, review, rule
-from seacanary.alerts.book import AlertBook, BookState
+from seacanary.alerts.book import AlertBook
+from seacanary.alerts.book_state import BookState
 from seacanary.event_ids import named_by
+from seacanary.events import EndReason
 
 
 def diary(hold_s: float = 0.0, **fields: object) -> Diary:
@@ -276,3 +278,66 @@ def test_a_presence_first_met_in_its_middle_is_told_of() -> None:
     book = diary()
     assert notices(book.updated(900, onset_s=0)) == ["heard"]
     assert diary().ended(900, onset_s=0) == []
+
+
+def test_a_confirmation_that_comes_before_the_presence_satisfies_the_rule_counts() -> None:
+    book = diary(hold_s=30, minimum_duration_s=60, requires_confirmation=True)
+    book.started(0)
+    book.event(20, review(20, presence("started", 0).id, "confirmed"))
+    [heard] = book.until(200)
+    assert (heard.notice, heard.at, heard.confirmed_by) == ("heard", at(90), "Ana")
+
+
+def test_a_presence_rejected_before_it_satisfies_the_rule_is_not_spoken_of() -> None:
+    book = diary(hold_s=30, minimum_duration_s=60)
+    book.started(0)
+    book.event(20, review(20, presence("started", 0).id, "rejected"))
+    book.ended(300, onset_s=0)
+    book.until(100_000)
+    assert book.alerts == []
+
+
+def test_rules_that_see_a_presence_at_different_times_call_it_by_the_same_event() -> None:
+    """What one list was asked about, a second list may be waiting for."""
+    first, second = diary(), diary(call_types=["porpoise_click"], requires_confirmation=True)
+    started, later = presence("started", 0), presence("updated", 60, onset_s=0, calls=("porpoise_click", "whistle"))
+    [asked] = first.event(0, started)
+    second.event(0, started)
+    second.event(60, later)
+    [heard] = second.event(90, review(90, asked.events[0], "confirmed"))
+    assert heard.events == asked.events
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("quiet", "beluga gone, heard at north from "),
+        ("superseded", "beluga gone, heard at north from "),
+        ("lost_coverage", "beluga not observed any more, as coverage was lost; heard at north from "),
+        ("stream_ended", "beluga not observed any more, as the recording ended; heard at north from "),
+        ("station_stopped", "beluga not observed any more, as the station stopped; heard at north from "),
+    ],
+)
+def test_nobody_is_called_gone_whom_nobody_listened_for(reason: EndReason, text: str) -> None:
+    book = diary()
+    book.started(0)
+    [gone] = book.ended(60, onset_s=0, reason=reason)
+    assert (gone.notice, gone.reason) == ("gone", reason)
+    assert gone.text.startswith(text)
+
+
+def test_where_the_clock_is_set_back_everything_lasts_as_long_as_it_would_have() -> None:
+    day_s = 86_400
+    plain, stepped = diary(cooldown_s=600), diary(cooldown_s=600)
+    for book in (plain, stepped):
+        ahead_s = day_s if book is stepped else 0
+        book.event(ahead_s, presence("started", 0))
+        book.event(ahead_s + 60, presence("ended", 60, onset_s=0))
+        book.event(ahead_s + 100, presence("started", 100))
+    stepped.book.set_back(at(100))
+    for book in (plain, stepped):
+        book.event(160, presence("ended", 160, onset_s=100))
+        book.event(700, presence("started", 700))
+        book.until(10_000)
+    assert notices(stepped.alerts) == notices(plain.alerts) == ["heard", "gone", "heard", "digest"]
+    assert [alert.at for alert in stepped.alerts[2:]] == [alert.at for alert in plain.alerts[2:]]

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_samples import Diary, at, presence, review, rule
-from seacanary.alerts.book import AlertBook, BookState
+from seacanary.alerts.book import AlertBook
+from seacanary.alerts.book_state import BookState
 from seacanary.alerts.rules import AlertRule
 from seacanary.events import AlertEvent, PresenceEvent, ReviewEvent
 
@@ -94,15 +96,21 @@ def read(book_rule: AlertRule, moves: Sequence[Move], *, restarting: bool = Fals
 
 
 def satisfied(book_rule: AlertRule, moves: Sequence[Move]) -> list[PresenceEvent]:
-    """The first event of each presence that satisfies the rule at some time."""
+    """The first event of each presence that satisfies the rule at some time, unless it was rejected before."""
     firsts: dict[tuple[str, str], PresenceEvent] = {}
     found: list[PresenceEvent] = []
+    latest: dict[UUID, PresenceEvent] = {}
+    dismissed: list[PresenceEvent] = []
     for _, event in story(moves):
         if not isinstance(event, PresenceEvent):
+            judged = latest[event.event_id]
+            if event.verdict == "rejected" and judged not in found:
+                dismissed.append(judged)
             continue
         key = (event.hydrophone, event.species)
         first = firsts.setdefault(key, event)
-        if event.peak_probability >= book_rule.minimum_probability and first not in found:
+        latest[event.id] = first
+        if event.peak_probability >= book_rule.minimum_probability and first not in [*found, *dismissed]:
             found.append(first)
         if event.kind == "ended":
             del firsts[key]

@@ -280,3 +280,20 @@ async def test_an_alert_is_one_line_in_the_log(
             await told(journal, clock, 0, presence("started", 0))
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("alert beluga-watch (heard): ")]
     assert len(lines) == 1
+
+
+async def test_a_clock_that_was_a_day_ahead_silences_nobody_once_it_is_right(journal: Journal, clock: Clock) -> None:
+    limited = section(
+        rule(
+            cooldown_s=0,
+            notices=["heard"],
+            rate_limit={"messages": 1, "per_s": 3600},
+            quiet_hours=[{"start": "23:00", "end": "05:00"}],
+        )
+    )
+    async with alerting_on(journal, limited, clock):
+        await told(journal, clock, 0, presence("started", 0))
+        await told(journal, clock, 86_400 + 11.5 * 3600, presence("ended", 60, onset_s=0))
+        await told(journal, clock, 4000, presence("started", 4000))
+        await journal.wait_delivered(CURSOR, 4)
+    assert [(alert.notice, alert.at) for alert in await alerts_in(journal)] == [("heard", at(0)), ("heard", at(4000))]

@@ -41,6 +41,13 @@ def test_a_digest_says_how_many_it_speaks_of() -> None:
     assert message.body.startswith("1 bout of beluga not told of one by one, 1 presence at north from")
 
 
+def test_where_listening_ended_the_title_does_not_say_gone() -> None:
+    book = Diary(AlertBook(rule(), "station"))
+    book.started(10)
+    [unobserved] = book.ended(70, onset_s=10, reason="lost_coverage")
+    assert message_of(unobserved, {}).title == "beluga not observed any more at north"
+
+
 @pytest.mark.parametrize(
     ("event", "title", "said"),
     [
