@@ -54,6 +54,10 @@ check-models: $(MODELS_VENV)/.ready ## strict mypy of the model workshop
 bench: $(VENV)/.ready-dev ## measure, print a table, write benchmarks/results.json
 	$(VENV)/bin/python -m benchmarks.run
 
+.PHONY: bench-delivery
+bench-delivery: $(VENV)/.ready-dev ## from a simulated call to its webhook, and a storm: benchmarks/delivery.json (9 minutes)
+	PYTHONPATH=tests $(VENV)/bin/python -m benchmarks.delivery
+
 .PHONY: soak
 soak: $(VENV)/.ready-dev ## 8 simulated hydrophones at 384 kHz in real time (MINUTES=30)
 	$(VENV)/bin/python -m benchmarks.soak --minutes $(MINUTES)

@@ -47,7 +47,13 @@ class Storm:
     alerts: Sequence[AlertEvent]
     limit: RateLimit
 
-    def figures(self) -> dict[str, float]:
+    @property
+    def most_in_stretch(self) -> int:
+        """Most messages in any stretch of the limit's length."""
+        times = [alert.at for alert in self.alerts]
+        return max(sum(begin <= at < begin + self.limit.per for at in times) for begin in times)
+
+    def figures(self) -> dict[str, object]:
         """For benchmarks/delivery.json."""
         return {
             "storm_events": self.events,
@@ -55,6 +61,7 @@ class Storm:
             "storm_presences": self.presences,
             "storm_presences_told": presences_told(self.alerts),
             "storm_append_s": round(self.append_s, 2),
+            "storm_most_messages_in_stretch": self.most_in_stretch,
             "storm_limit_messages": self.limit.messages,
             "storm_limit_per_s": self.limit.per_s,
         }
