@@ -23,6 +23,7 @@ from seacanary.evidence.archive import RETRY_S, ArchiveSection, ArchiveWriter
 from seacanary.evidence.clips import Stream
 from seacanary.evidence.disk import DiskRound, EvidenceDisk
 from seacanary.evidence.retention import EvidenceRetention
+from seacanary.evidence.spool import Spool, SpoolSection
 from seacanary.metrics import Metrics
 
 pytestmark = pytest.mark.system
@@ -201,6 +202,34 @@ async def test_a_disk_made_read_only_stops_evidence_until_it_can_be_written(tmp_
         await watched.next_round()
     assert check_evidence(disk / "evidence", EVENT, {STREAM: [(0, 9500)]}).outcome == "complete"
     assert watched.changes() == [("evidence_stopped", "begun"), ("evidence_stopped", "ended")]
+
+
+async def test_sound_that_waits_for_a_full_disk_leaves_the_journal_room(tmp_path: Path, disk: Path) -> None:
+    least = 1 << 20
+    spool = {"min_free_bytes": least, "segment_s": 0.5}
+    at = evidence_station(disk, path=disk / "evidence", spool=spool)
+    at.refusal[:] = ["the disk is low"]
+    async with at.running():
+        await at.tell(EVENT)
+        for number in range(60):  # 12 MB of sound that an event waits for, on a disk of 4
+            at.spool.hear(known_block(STREAM, number * 50_000, (number + 1) * 50_000))
+            await asyncio.to_thread(at.spool.flush, 5.0)
+            assert os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize > least // 2
+        await at.tell(presence(STREAM, 2000, 3000))
+        assert at.journal.head == 2
+    assert at.spool.shed_samples()["north"] > 0
+
+
+async def test_sound_is_not_written_below_the_bare_mount_point(tmp_path: Path, disk: Path) -> None:
+    spool = Spool(disk / "evidence" / "spool", SpoolSection(min_free_bytes=0, segment_s=1))
+    for number in range(3):
+        if number == 1:
+            unmount(disk)
+        spool.hear(known_block(STREAM, number * 2000, (number + 1) * 2000))
+        await asyncio.to_thread(spool.flush, 5.0)
+    assert names_in(disk) == set()
+    assert "mount it again" in (spool.trouble or "")
+    await asyncio.to_thread(spool.close)
 
 
 async def test_a_disk_that_is_gone_is_not_written_elsewhere_and_waited_for(tmp_path: Path, disk: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Never
 
 from seacanary.conditions import ConditionLog
 from seacanary.errors import SeaCanaryError
+from seacanary.evidence.place import Place
 from seacanary.evidence.retention import Deletion, DiskSpace, DiskVerdict, EvidenceRetention, FillRate, Kept, deletions
 from seacanary.evidence.shelf import Shelf
 
@@ -67,7 +68,7 @@ class EvidenceDisk:
             monotonic_s: a clock for rates.
         """
         self._shelf, self._rule = Shelf(folder), rule
-        self._place = _Place(folder)
+        self._place = Place(folder)
         self._conditions, self._on_round = conditions, on_round
         self._utc_now, self._monotonic_s = utc_now, monotonic_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="retention")
@@ -150,14 +151,14 @@ class EvidenceDisk:
             self._deleted_bytes += deletion.clip.size_bytes
 
     def _space(self) -> DiskSpace:
-        free_bytes = _free_bytes(self._shelf.folder)
+        free_bytes = self._place.free_bytes()
         rate = self._fill.observe(self._monotonic_s(), free_bytes=free_bytes, deleted_bytes=self._deleted_bytes)
         self._deleted_bytes = 0
-        return DiskSpace(free_bytes, rate, _disk_bytes(self._shelf.folder))
+        return DiskSpace(free_bytes, rate, self._place.disk_bytes())
 
     def _concluded(self, kept: list[Kept], deleted: list[Deletion], space: DiskSpace, fault: str | None) -> DiskRound:
         with suppress(OSError):  # then what was measured before the deletions stands
-            space = replace(space, free_bytes=_free_bytes(self._shelf.folder))
+            space = replace(space, free_bytes=self._place.free_bytes())
         gone = {deletion.clip.stem for deletion in deleted}
         by_species: Counter[str] = Counter()
         for clip in kept:
@@ -165,47 +166,6 @@ class EvidenceDisk:
         verdict = self.verdict.after(space, rule=self._rule, fault=fault)
         headroom_hours = space.headroom_hours(self._rule)
         return DiskRound(verdict, space.free_bytes, headroom_hours, dict(by_species), tuple(deleted))
-
-
-class _Place:
-    """Tells a folder that was deleted, and can be made again, from a disk that is not mounted any more."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._device: int | None = None
-        self._is_mount = False
-
-    def make_sure(self) -> None:
-        """Have the folder there, on the disk where it was at first.
-
-        Raises:
-            OSError: it cannot be made, or its disk is gone; writing would fill another.
-        """
-        folder = self._folder
-        if self._device is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._device, self._is_mount = folder.stat().st_dev, folder.is_mount()
-        elif not folder.exists():
-            if _nearest_device(folder) != self._device:
-                raise FileNotFoundError(None, "its disk is not there any more: mount it again")
-            folder.mkdir(parents=True, exist_ok=True)
-        elif self._is_mount and not folder.is_mount():
-            raise FileNotFoundError(None, "no disk is mounted there any more: mount it again")
-
-
-def _nearest_device(folder: Path) -> int:
-    return next(parent.stat().st_dev for parent in folder.absolute().parents if parent.exists())
-
-
-def _free_bytes(folder: Path) -> int:
-    """What an ordinary user may still write."""
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
-
-
-def _disk_bytes(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_blocks * status.f_frsize
 
 
 def _probe(folder: Path) -> None:

@@ -4,6 +4,7 @@ Samples are written by plain write(2): what has been written is in the kernel's 
 killing the process loses none of it. A power cut loses what the kernel had not yet written back.
 """
 
+import errno
 import os
 import threading
 from bisect import bisect_left
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from seacanary.audio import AudioBlock
 from seacanary.evidence.clips import Held, Range, Stream, subtract
+from seacanary.evidence.place import Place
 from seacanary.evidence.segment_files import (
     SAMPLE_BYTES,
     Segment,
@@ -27,6 +29,9 @@ from seacanary.evidence.segment_files import (
     write_samples,
 )
 
+# Left free where the site says nothing: half of where evidence stops, so that clips end before the sound of clips does.
+LEAST_FREE_BYTES, LEAST_FREE_PART = 512 << 20, 40
+
 
 class SegmentStore:
     """What one thread writes, any thread may look up and read.
@@ -35,7 +40,9 @@ class SegmentStore:
         dropped_samples: by hydrophone, what had to go before its time because the store was full.
     """
 
-    def __init__(self, folder: Path, *, segment_s: float, keep_s: float, max_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, *, segment_s: float, keep_s: float, max_bytes: int, min_free_bytes: int | None = 0
+    ) -> None:
         """Take up what an earlier process left.
 
         Args:
@@ -43,8 +50,9 @@ class SegmentStore:
             segment_s: length of a segment.
             keep_s: how much of a hydrophone's audio is kept, in seconds heard before the last release().
             max_bytes: never more than this is kept, whoever needs it.
+            min_free_bytes: nor so much that less than this is free; None: what suits the disk.
         """
-        self._folder = folder
+        self._folder, self._place, self._min_free_bytes = folder, Place(folder), min_free_bytes
         self._segment_s, self._keep_s, self._max_bytes = segment_s, keep_s, max_bytes
         self._lock = threading.Lock()
         self._segments: dict[Stream, list[Segment]] = {}
@@ -169,6 +177,8 @@ class SegmentStore:
         return self._begin(stream, first, start)
 
     def _begin(self, stream: Stream, first: int, start: datetime | None) -> tuple[Segment, int]:
+        self._place.make_sure()
+        self._leave_free()
         segment, file = create_segment(self._folder, stream, first, start)
         self._open[stream.hydrophone] = (segment, file)
         with self._lock:
@@ -201,11 +211,28 @@ class SegmentStore:
                 self._drop(segment)
 
     def _make_room(self, size_bytes: int) -> None:
-        """Drop what was heard longest ago until there is room; that is counted."""
-        if self._bytes + size_bytes <= self._max_bytes:
-            return
+        if self._bytes + size_bytes > self._max_bytes:
+            self._shrink_to(self._max_bytes - size_bytes)
+
+    def _leave_free(self) -> None:
+        """Give back what others need of the disk: the journal may lie on it.
+
+        Raises:
+            OSError: they need all of it.
+        """
+        least = self._min_free_bytes
+        if least is None:
+            least = min(LEAST_FREE_BYTES, self._place.disk_bytes() // LEAST_FREE_PART)
+        short = least - self._place.free_bytes()
+        if short > 0:
+            self._shrink_to(self._bytes - short)
+        if short > 0 and self._place.free_bytes() < least:
+            raise OSError(errno.ENOSPC, f"less than {least} bytes are free")
+
+    def _shrink_to(self, most_bytes: int) -> None:
+        """Drop what was heard longest ago until no more is held; that is counted."""
         for segment in sorted(self._all(), key=lambda segment: segment.touched):
-            if self._bytes + size_bytes <= self._max_bytes:
+            if self._bytes <= most_bytes:
                 return
             hydrophone, samples = segment.stream.hydrophone, segment.samples
             if hydrophone in self._open and self._open[hydrophone][0] is segment:

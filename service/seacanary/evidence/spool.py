@@ -40,6 +40,12 @@ class SpoolSection(BaseModel):
     keep_s: float = Field(150.0, gt=0, description="audio kept per hydrophone, seconds, and longer while a clip waits")
     segment_s: float = Field(5.0, gt=0, le=60, description="length of a raw file, seconds")
     max_bytes: int = Field(4 << 30, ge=1 << 20, description="the spool never takes more than this; oldest go first")
+    min_free_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="free space that the spool leaves, whatever waits in it: the journal may be on the same disk; "
+        "null: 512 MiB, but a fortieth of a disk under 20 GiB",
+    )
     queue_bytes: int = Field(64 << 20, ge=1 << 16, description="audio in memory on its way to the disk, at most")
 
 
@@ -72,7 +78,11 @@ class Spool:
             monotonic_s: a clock for intervals.
         """
         self._store = SegmentStore(
-            folder, segment_s=section.segment_s, keep_s=section.keep_s, max_bytes=section.max_bytes
+            folder,
+            segment_s=section.segment_s,
+            keep_s=section.keep_s,
+            max_bytes=section.max_bytes,
+            min_free_bytes=section.min_free_bytes,
         )
         self._queue_bytes, self._monotonic_s = section.queue_bytes, monotonic_s
         self._changed = threading.Condition()

@@ -10,6 +10,7 @@ from seacanary.errors import JournalError
 from seacanary.events import ConditionEvent, Event
 from seacanary.evidence import disk as retention_disk
 from seacanary.evidence.disk import EvidenceDisk
+from seacanary.evidence.place import Place
 from seacanary.evidence.retention import EvidenceRetention
 from seacanary.evidence.telemetry import EvidenceTelemetry
 from seacanary.metrics import Metrics
@@ -37,7 +38,7 @@ class Site:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **rule: object) -> None:
         self.folder, self.told, self.metrics = folder, Told(), Metrics()
         self.free_bytes, self.now_s = 10**12, 0.0
-        monkeypatch.setattr(retention_disk, "_free_bytes", lambda _: self.free_bytes)
+        monkeypatch.setattr(Place, "free_bytes", lambda _: self.free_bytes)
         section = EvidenceRetention.model_validate({"min_free_bytes": 0, "min_headroom_hours": 0, **rule})
         self.disk = EvidenceDisk(
             folder,
