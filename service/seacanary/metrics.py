@@ -39,6 +39,7 @@ class Metrics:
         self._delivery_metrics()
         self._quality_metrics()
         self._retention_metrics()
+        self._worker_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection) -> int:
@@ -244,6 +245,15 @@ class Metrics:
         )
         self.evidence_shed = self._counter(
             "evidence_shed_samples_total", "Samples the spool could not keep for clips.", "hydrophone"
+        )
+
+    def _worker_metrics(self) -> None:
+        self.worker_records = self._counter(
+            "worker_records_total", "Records of a stage, by outcome: concluded, repeated or refused.",
+            "stage", "outcome",
+        )  # fmt: skip
+        self.dead_letters = self._counter(
+            "deadletters_total", "Records no worker could read, put into the dead-letter topic.", "topic"
         )
 
     def _review_metrics(self) -> None:
