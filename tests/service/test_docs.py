@@ -1,5 +1,6 @@
 """What the pages for people say is what the code does: configurations, messages, names, commands, links."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -66,7 +67,7 @@ def test_the_configurations_are_found() -> None:
     assert len(CONFIGURATIONS) > 12
 
 
-@pytest.mark.parametrize(
+FIELD_TABLES = pytest.mark.parametrize(
     ("page", "heading", "section"),
     [
         (ALERTS, "The rule", AlertRule),
@@ -75,10 +76,19 @@ def test_the_configurations_are_found() -> None:
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else str(value),
 )
+
+
+@FIELD_TABLES
 def test_every_field_is_in_its_table(page: Path, heading: str, section: type[BaseModel]) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    rows = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
-    assert set(re.findall(r"`(\w+)`", rows)) == set(section.model_fields)
+    named = [name for names, _ in _fields(page, heading) for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(named) == sorted(section.model_fields)
+
+
+@FIELD_TABLES
+def test_every_number_in_a_table_is_the_default(page: Path, heading: str, section: type[BaseModel]) -> None:
+    numbers = {names.strip(" `"): float(default) for names, default in _fields(page, heading) if _is_number(default)}
+    assert numbers
+    assert numbers == {name: section.model_fields[name].default for name in numbers}
 
 
 def test_every_condition_of_the_signal_is_in_the_guide() -> None:
@@ -114,6 +124,16 @@ def test_an_alert_is_shown_with_its_links() -> None:
 def test_the_receiver_shown_is_the_one_that_is_tested() -> None:
     [block] = blocks("python", RECEIVING)
     assert block.text == (ROOT / DOCS / "receive_webhooks.py").read_text(encoding="utf-8")
+
+
+def test_renewing_the_messages_puts_each_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / DOCS)
+    filled_in = importlib.import_module("draw_examples").filled_in
+    page = (ROOT / RECEIVING).read_text(encoding="utf-8")
+    messages = [json.loads(block.text) for block in MESSAGES]
+    assert filled_in(page, messages) == page
+    renewed = filled_in(page, [{**message, "id": "new"} for message in messages])
+    assert renewed.count('"id": "new"') == len(messages)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a channel that Apprise loads
@@ -166,6 +186,17 @@ def test_no_picture_is_larger_than_a_page_can_bear() -> None:
 COMMANDS = {
     name: dict(getattr(command, "commands", {})) for name, command in getattr(get_command(app), "commands", {}).items()
 }
+
+
+def _fields(page: Path, heading: str) -> list[tuple[str, str]]:
+    """Rows of the table of fields below a heading: names and default."""
+    text = (ROOT / page).read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    cells = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    return [(row[1], row[2]) for row in cells]
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r" *[\d.]+ *", cell) is not None
 
 
 def _code(page: Path) -> str:
