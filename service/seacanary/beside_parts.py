@@ -49,7 +49,7 @@ async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncI
             beside.parts.append(_self_test(around, config.selftest, opened))
         if config.alerts.rules:
             beside.parts.append(_alerting(around))
-        if config.web is not None and config.web.enabled and links is not None:
+        if config.web is not None and links is not None:
             beside.parts.append(await _web(around, config.web, links, opened))
         yield beside
 

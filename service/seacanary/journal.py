@@ -121,6 +121,10 @@ class Journal:
                 yield entry
             after = batch[-1].sequence
 
+    async def begin(self, publishers: Iterable[str]) -> None:
+        """Have publishers that were never here go on after the newest entry there is now; others are left alone."""
+        await self._on_disk(self._store.begin, tuple(publishers))
+
     async def cursor(self, publisher: str) -> int:
         """Sequence up to which a publisher has delivered; 0 if it has not begun."""
         return await self._on_disk(self._store.cursor, publisher)

@@ -160,6 +160,12 @@ class JournalStore:
         rows = self._rows("SELECT sequence FROM cursors WHERE publisher = ?", publisher)
         return int(rows[0][0]) if rows else 0
 
+    def begin(self, publishers: Iterable[str]) -> None:
+        """Have publishers that were never here go on after the newest entry there is now."""
+        with self._transaction() as connection:
+            rows = [(publisher, self.head) for publisher in publishers]
+            connection.executemany("INSERT OR IGNORE INTO cursors VALUES (?, ?)", rows)
+
     def move_cursor(self, publisher: str, sequence: int) -> None:
         """Set how far a publisher has delivered: on, or back where the far side lost entries."""
         with self._transaction() as connection:

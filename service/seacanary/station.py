@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,13 +11,14 @@ from functools import partial
 from seacanary import __version__
 from seacanary.batching import FeedEnded, FileDone
 from seacanary.beside import Beside, Surroundings
-from seacanary.beside_evidence import picture_of, with_evidence
+from seacanary.beside_evidence import with_evidence
 from seacanary.beside_parts import open_beside
-from seacanary.config import SourceSection, StationConfig, check_against_model
-from seacanary.contract import ModelContract
+from seacanary.config import StationConfig, check_against_model
+from seacanary.deliveries import Deliveries
 from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
+from seacanary.feeds import Feeds
 from seacanary.hydrophone import Hydrophone
 from seacanary.journal import Journal
 from seacanary.journalling import Journalling
@@ -26,22 +27,11 @@ from seacanary.listening import Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
 from seacanary.ntp import ntp_state
 from seacanary.observations import Detection
-from seacanary.publishers.delivery import Delivery
 from seacanary.sources.files import FileReport
 from seacanary.sources.supervised import SupervisedSource
 from seacanary.telemetry import Telemetry
 from seacanary.view import HydrophoneView
-from seacanary.web.review_links import ReviewLinks
-from seacanary.wiring import (
-    delivery_policy,
-    is_named_by,
-    open_publisher,
-    open_source,
-    plays_recordings,
-    review_links,
-    supervision_of,
-    waits_for_us,
-)
+from seacanary.wiring import newcomers, review_links
 
 log = logging.getLogger(__name__)
 
@@ -137,22 +127,39 @@ class Station:
             raise first_of(group) from group
 
     async def _run(self, journal: Journal) -> StationSummary:
-        states = await journal.states()
-        self._done_files |= await journal.done_files()
-        feeds = [self._feed(i, section, states) for i, section in enumerate(self._config.sources)]
-        await self._close_orphans(journal, states)
+        await journal.begin(newcomers(self._config))  # before the first event of this run
+        feeds = self._feeds(await journal.states(), await journal.done_files())
+        for orphan, events in feeds.orphans():
+            await self._journalling.take(journal, events, orphan)
         async with AsyncExitStack() as opened:
             links = review_links(self._config)
             beside = await opened.enter_async_context(open_beside(self._surroundings(journal), links))
-            self._listening = listening = self._listen(journal, feeds, beside)
+            self._listening = listening = self._listen(journal, feeds.make(), beside)
             if self._stop_asked:
                 listening.stop()
-            deliveries = self._open_deliveries(journal, opened, links)
+            note = partial(self._telemetry.delivery_changed, self._system_s)
+            deliveries = await opened.enter_async_context(
+                Deliveries.open(journal, self._config, links=links, on_change=note)
+            )
+            beside.parts += deliveries.parts
             await self._work(journal, listening, beside, deliveries)
+            unsent = await deliveries.unsent()
         self._export()
-        unsent = {d.status.publisher: journal.head - await journal.cursor(d.status.publisher) for d in deliveries}
         ledger = {name: hydrophone.intake.ledger.totals for name, hydrophone in self._hydrophones.items()}
         return StationSummary(ledger, dict(self._journalling.kinds), unsent, self._troubles(listening))
+
+    def _feeds(self, states: Mapping[str, str], done_files: Collection[str]) -> Feeds:
+        self._done_files |= set(done_files)
+        feeds = Feeds(
+            self._config,
+            self._detector.contract,
+            states,
+            done_files=self._done_files,
+            on_file_done=self._note_file,
+            on_change=self._telemetry.source_changed,
+        )
+        self._sources = feeds.sources
+        return feeds
 
     def _surroundings(self, journal: Journal) -> Surroundings:
         return Surroundings(
@@ -174,33 +181,19 @@ class Station:
             audience=beside,
         )
 
-    def _open_deliveries(self, journal: Journal, opened: AsyncExitStack, links: ReviewLinks | None) -> list[Delivery]:
-        deliveries = []
-        for section in self._config.publishers:
-            publisher = open_publisher(
-                section, links=links.links if links else lambda _: {}, picture=partial(picture_of, self._config)
-            )
-            opened.push_async_callback(publisher.aclose)
-            note = partial(self._telemetry.delivery_changed, self._system_s)
-            policy = delivery_policy(section, self._config.delivery)
-            deliveries.append(Delivery(journal, publisher, policy=policy, on_change=note))
-        return deliveries
-
-    async def _work(
-        self, journal: Journal, listening: Listening, beside: Beside, deliveries: Sequence[Delivery]
-    ) -> None:
+    async def _work(self, journal: Journal, listening: Listening, beside: Beside, deliveries: Deliveries) -> None:
         """Listen, deliver, export and watch, until listening is over and the rest has had its time."""
         async with asyncio.TaskGroup() as group:
-            background: list[asyncio.Task[None]] = [
+            background = [
                 group.create_task(self._export_always()),
                 group.create_task(self._watch_silence(journal)),
                 group.create_task(beside.run()),
             ]
-            background += [group.create_task(delivery.run()) for delivery in deliveries]
             await listening.run()
             if not await beside.drain(DRAIN_S):
                 log.warning("stopping with clips or alerts unfinished; they are made at the next start")
-            await self._let_publishers_finish(deliveries)
+            if not await deliveries.drain(DRAIN_S):
+                log.warning("stopping with events undelivered; they go out at the next start")
             for task in background:
                 task.cancel()
 
@@ -213,52 +206,6 @@ class Station:
     @property
     def _hydrophones(self) -> Mapping[str, Hydrophone]:
         return self._listening.hydrophones if self._listening else {}
-
-    def _feed(self, place: int, section: SourceSection, states: Mapping[str, str]) -> Feed:
-        name = f"{place}-{section.kind}"
-        source = SupervisedSource(
-            partial(open_source, section, done=self._done_files, on_file_done=partial(self._note_file, name)),
-            supervision_of(section, self._config.supervision),
-            on_change=partial(self._telemetry.source_changed, name),
-        )
-        self._sources[name] = source
-        feed = Feed(
-            name,
-            source,
-            partial(self._make, section, states),
-            patient=waits_for_us(section),
-            live=not plays_recordings(section),
-        )
-        for hydrophone in _stored_names(states, self._detector.contract):
-            if is_named_by(section, hydrophone):
-                feed.hydrophone(hydrophone)  # an open presence must be able to end, even if nothing comes
-        return feed
-
-    def _make(self, section: SourceSection, states: Mapping[str, str], name: str) -> Hydrophone:
-        hydrophone = self._hydrophone(name, pad_at_end=plays_recordings(section))
-        hydrophone.restore(states)
-        return hydrophone
-
-    def _hydrophone(self, name: str, *, pad_at_end: bool) -> Hydrophone:
-        return Hydrophone(
-            name,
-            station=self._config.station.name,
-            contract=self._detector.contract,
-            presence=self._config.presence,
-            guard=self._config.guard,
-            pad_at_end=pad_at_end,
-        )
-
-    async def _close_orphans(self, journal: Journal, states: Mapping[str, str]) -> None:
-        """End presences of hydrophones that this station no longer has."""
-        for name in _stored_names(states, self._detector.contract):
-            if any(is_named_by(section, name) for section in self._config.sources):
-                continue
-            orphan = self._hydrophone(name, pad_at_end=False)
-            orphan.restore(states)
-            events = orphan.close("lost_coverage")
-            if events:
-                await self._journalling.take(journal, events, orphan)
 
     async def _take_in(self, journal: Journal, conclusion: Conclusion) -> None:
         item = conclusion.item
@@ -306,12 +253,6 @@ class Station:
         self._telemetry.age_deliveries(self._system_s())
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
 
-    async def _let_publishers_finish(self, deliveries: Sequence[Delivery]) -> None:
-        """Give publishers a little time; what they do not get out waits in the journal."""
-        delivered = await asyncio.gather(*(delivery.drain(DRAIN_S) for delivery in deliveries))
-        if not all(delivered):
-            log.warning("stopping with events undelivered; they go out at the next start")
-
     def _note_file(self, feed: str, report: FileReport) -> None:
         for warning in report.warnings:
             log.warning("%s", warning)
@@ -328,9 +269,3 @@ class Station:
             totals=hydrophone.intake.ledger.totals,
             sample_rate_hz=hydrophone.intake.sample_rate_hz,
         )
-
-
-def _stored_names(states: Mapping[str, str], contract: ModelContract) -> list[str]:
-    """Hydrophones that a tracker has left a state of in the journal."""
-    species = {call_type.species for call_type in contract.call_types}
-    return sorted({name for name, _, what in (key.rpartition("/") for key in states) if what in species})

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Collection
 
 from seacanary.config import PublisherSection, SourceSection, StationConfig
+from seacanary.evidence.consumer import CURSOR as CLIPS
+from seacanary.evidence.extras import CURSOR as PICTURES
 from seacanary.publishers import Publisher
 from seacanary.publishers.circuit import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
@@ -79,13 +81,23 @@ def delivery_policy(section: PublisherSection, policy: DeliveryPolicy) -> Delive
     return section.delivery if isinstance(section, WebhookSection | NotifySection) else policy
 
 
+def newcomers(config: StationConfig) -> list[str]:
+    """Readers of the journal that begin with what is to come when they are new: people, and what needs live audio.
+
+    A telephone number added to an old journal must not get years of alerts, nor a folder a note for every event
+    whose audio is long gone. Stores of events (Redis, files) are for the whole of it.
+    """
+    people = [section.name for section in config.publishers if isinstance(section, WebhookSection | NotifySection)]
+    return people + ([CLIPS, PICTURES] if config.evidence is not None else [])
+
+
 def review_links(config: StationConfig) -> ReviewLinks | None:
-    """What makes the links in messages; None without a web section.
+    """What makes the links in messages; None where no page is served that they could lead to.
 
     Raises:
         ConfigError: the secret cannot be read or made.
     """
-    if config.web is None:
+    if config.web is None or not config.web.enabled:
         return None
     secret = review_secret(config.web, beside=config.journal.path)
     return ReviewLinks(config.web.public_url, secret, ttl_s=config.web.links_last_s)

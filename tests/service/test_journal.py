@@ -202,6 +202,15 @@ async def test_a_consumer_moves_its_cursor_with_the_events_it_makes(tmp_path: Pa
         assert [entry.event async for entry in journal.entries()] == [event(1), event(2)]
 
 
+async def test_a_reader_that_is_new_begins_behind_what_there_is_and_one_that_is_not_stays(tmp_path: Path) -> None:
+    async with await Journal.open(tmp_path / "journal.db") as journal:
+        await journal.begin(["early"])
+        await journal.append([event(1), event(2)])
+    async with await Journal.open(tmp_path / "journal.db") as journal:  # early was killed before its first delivery
+        await journal.begin(["early", "late"])
+        assert [await journal.cursor(name) for name in ("early", "late", "asks-for-all")] == [0, 2, 0]
+
+
 # --- dead letters, marked by a second process while a station writes ----------
 
 

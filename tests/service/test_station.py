@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from pydantic import SecretStr
 
 from fakes import EPOCH, write_tiny_model
+from json_channel import JsonChannel
 from seacanary.config import StationConfig, parse_config
 from seacanary.detection import Detector
 from seacanary.errors import JournalError
-from seacanary.events import PresenceEvent
+from seacanary.events import ConditionEvent, PresenceEvent
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
+from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
+from seacanary.publishers.notify import NotifySection
 from seacanary.station import Station
 
 RATE_HZ = 8000
@@ -71,3 +75,33 @@ async def test_files_heard_to_their_end_are_remembered(tmp_path: Path) -> None:
     second = await Station(settings, detector=detector, metrics=Metrics()).run()
     assert second.ledger["h1"].elapsed == 0
     assert second.events == {}
+
+
+async def test_a_publisher_that_fails_in_an_unforeseen_way_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def surprised(*_: object) -> None:
+        raise TypeError("not foreseen")
+
+    monkeypatch.setattr(JsonLines, "publish", surprised)
+    settings = config(tmp_path).model_copy(update={"publishers": (JsonLinesSection(path=tmp_path / "events.jsonl"),)})
+    monkeypatch.setattr("seacanary.station.DRAIN_S", 0.1)
+    async with asyncio.timeout(30):
+        summary = await Station(settings, detector=Detector.load(settings.model), metrics=Metrics()).run()
+    assert summary.events["started"] == 6
+    assert summary.unsent["jsonl"] >= 12
+    async with await Journal.open_to_read(settings.journal.path) as journal:
+        conditions = [entry.event async for entry in journal.entries() if isinstance(entry.event, ConditionEvent)]
+    assert [event.condition for event in conditions] == ["part_failed_publisher_jsonl"]
+
+
+async def test_people_who_are_new_to_an_old_journal_are_told_what_comes_and_nothing_else(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    detector = Detector.load(settings.model)
+    await Station(settings, detector=detector, metrics=Metrics()).run()
+    with JsonChannel() as channel:
+        pager = NotifySection(name="pager", url=SecretStr(channel.url), events=("presence",))
+        summary = await Station(
+            settings.model_copy(update={"publishers": (pager,)}), detector=detector, metrics=Metrics()
+        ).run()
+        assert (summary.unsent, channel.titles) == ({"pager": 0}, [])

@@ -195,6 +195,8 @@ def _channel(url: str) -> Apprise:
         scheme, found, _ = url.partition("://")
         what = f"'{scheme}://'" if found and re.fullmatch(r"[\w+.-]+", scheme) else "without a scheme"
         raise ValueError(f"Apprise knows no channel of this URL ({what}); see github.com/caronc/apprise/wiki")
+    if len(channel) > 1:  # a message that one of them does not take would come again on the others
+        raise ValueError(f"these are {len(channel)} channels; give each a publisher of its own")
     return channel
 
 

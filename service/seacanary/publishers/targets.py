@@ -138,8 +138,9 @@ class CheckedBackend(AsyncNetworkBackend):
         """
         try:
             addresses = await self._resolve(host, port)
-        except OSError as exc:
-            raise ConnectError(f"{host} cannot be resolved: {exc.strerror or exc}") from exc
+        except (OSError, UnicodeError) as exc:  # UnicodeError: no name at all, such as one with two dots in a row
+            reason = getattr(exc, "strerror", None) or exc
+            raise ConnectError(f"{host} cannot be resolved: {reason}") from exc
         for refusal in map(self._targets.refusal, addresses):
             if refusal:
                 raise DeliveryRetryable(f"{host}: {refusal}" if host != str(addresses[0]) else refusal)

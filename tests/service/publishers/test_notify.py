@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from alert_samples import presence, review, rule
 from json_channel import JsonChannel
@@ -206,3 +206,10 @@ def test_a_url_that_is_no_channels_is_refused(fields: dict[str, object], what: s
         NotifySection.model_validate(fields)
     assert "p4ssword" not in our_log.getvalue()
     assert all("p4ssword" not in fault["msg"] for fault in caught.value.errors())
+
+
+@pytest.mark.parametrize("between", [", ", " "])
+def test_one_publisher_has_one_channel_so_that_none_gets_anothers_repeats(between: str) -> None:
+    with pytest.raises(ValidationError, match="2 channels; give each a publisher of its own") as caught:
+        NotifySection(url=SecretStr(f"json://user:hunter22@localhost{between}ntfy://t0pic"))
+    assert "t0pic" not in str(caught.value)

@@ -171,3 +171,9 @@ async def test_a_name_that_cannot_be_resolved_is_said_so() -> None:
         await CheckedBackend(Targets(), resolve=nothing).connect_tcp("hook.example", 443)
     with pytest.raises(httpcore.ConnectError, match="has no address"):
         await CheckedBackend(Targets(), resolve=answers()).connect_tcp("hook.example", 443)
+
+
+@pytest.mark.parametrize("host", ["hook..example", "a" * 64 + ".example"])
+async def test_a_name_that_no_name_server_can_be_asked_for_is_said_so(host: str) -> None:
+    with pytest.raises(httpcore.ConnectError, match="cannot be resolved"):
+        await CheckedBackend(Targets()).connect_tcp(host, 443)
