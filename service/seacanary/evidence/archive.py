@@ -92,7 +92,7 @@ class Archive:
     def shed_samples(self) -> Counter[str]:
         """By hydrophone, samples that are not in the archive, since the start."""
         with self._changed:
-            return self._shed + self._writer.lost_samples
+            return self._shed + Counter(self._writer.lost_samples)  # a copy: its thread may be counting
 
     @property
     def trouble(self) -> str | None:
@@ -108,7 +108,12 @@ class Archive:
 
     def _run(self) -> None:
         while (block := self._next()) is not None:
-            self._writer.write(block)
+            try:
+                self._writer.write(block)
+            except Exception:  # what nobody foresaw costs this block, not the archive
+                log.exception("a block of %s cannot be archived", block.hydrophone)
+                with self._changed:
+                    self._shed[block.hydrophone] += block.samples.size
             self._on_bytes(self._writer.size_bytes)
         self._writer.close()
         self._on_bytes(self._writer.size_bytes)

@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import guano
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from seacanary import __version__
 from seacanary.evidence.clips import Stream
-from seacanary.evidence.flac import FULL_SCALE, header_rate_hz
+from seacanary.evidence.flac import header_rate_hz, in_24_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,15 @@ class ArchiveSpan:
 
     @property
     def name(self) -> str:
-        """Relative path: HYDROPHONE/DATE/START_FIRSTSAMPLE.flac, date and start in UTC."""
+        """Relative path: HYDROPHONE/DATE/START_FIRSTSAMPLE_EPOCH.flac, date and start in UTC.
+
+        EPOCH is six hex digits of hydrophone and epoch: a device that comes and goes may begin two
+        epochs within a second, and two hydrophones' names may look alike as folders.
+        """
         start = self.start.astimezone(UTC)
+        epoch = sha256(f"{self.stream.hydrophone} {self.stream.epoch.isoformat()}".encode()).hexdigest()[:6]
         hydrophone = "".join(c if c.isalnum() or c in "-." else "_" for c in self.stream.hydrophone).lstrip(".")
-        return f"{hydrophone or '_'}/{start:%Y-%m-%d}/{start:%Y%m%dT%H%M%SZ}_{self.first_sample}.flac"
+        return f"{hydrophone or '_'}/{start:%Y-%m-%d}/{start:%Y%m%dT%H%M%SZ}_{self.first_sample}_{epoch}.flac"
 
 
 class ArchiveFile:
@@ -69,8 +75,7 @@ class ArchiveFile:
         Raises:
             soundfile.SoundFileError: the disk refuses; abandon() the file.
         """
-        steps = np.clip(np.rint(samples.astype(np.float64) * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
-        self._file.write(steps.astype(np.int32) << 8)
+        self._file.write(in_24_bits(samples).integers)
         self.end_sample += samples.size
 
     def finish(self) -> int:

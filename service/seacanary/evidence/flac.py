@@ -70,9 +70,9 @@ def encode(layout: ClipLayout, read: Read, *, comment: str) -> Encoded:
     with soundfile.SoundFile(buffer, "w", rate_hz, channels=1, subtype="PCM_24", format="FLAC") as file:
         file.comment = comment
         for chunk in _chunks(layout, read):
-            integers, beyond, inexact = _to_24_bits(chunk)
-            clipped, rounded = clipped + beyond, rounded + inexact
-            file.write(integers)
+            kept = in_24_bits(chunk)
+            clipped, rounded = clipped + kept.clipped, rounded + kept.rounded
+            file.write(kept.integers)
     return Encoded(buffer.getvalue(), clipped, rounded)
 
 
@@ -91,11 +91,26 @@ def _chunks(layout: ClipLayout, read: Read) -> Iterator[NDArray[np.float32]]:
         yield chunk
 
 
-def _to_24_bits(samples: NDArray[np.float32]) -> tuple[NDArray[np.int32], int, int]:
-    """Samples as the upper 24 bits of int32, how many were beyond full scale, how many were rounded."""
+@dataclass(frozen=True, slots=True, eq=False)
+class In24Bits:
+    """Samples as FLAC keeps them.
+
+    Attributes:
+        integers: int32 [n]; the samples are the upper 24 bits.
+        clipped: how many were beyond full scale, and are held at it.
+        rounded: how many were finer than 24 bits.
+    """
+
+    integers: NDArray[np.int32]
+    clipped: int
+    rounded: int
+
+
+def in_24_bits(samples: NDArray[np.float32]) -> In24Bits:
+    """Bring samples, float32 [n], full scale ±1, to 24 bits."""
     scaled = samples * np.float32(FULL_SCALE)  # a power of two: exact, as is every step below 2**24
     steps = np.rint(scaled)
     within = np.clip(steps, -FULL_SCALE, FULL_SCALE - 1)
     beyond = within != steps
     inexact = (steps != scaled) & ~beyond
-    return within.astype(np.int32) << 8, int(beyond.sum()), int(inexact.sum())
+    return In24Bits(within.astype(np.int32) << 8, int(beyond.sum()), int(inexact.sum()))

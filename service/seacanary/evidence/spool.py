@@ -4,6 +4,7 @@ Blocks are handed over on the loop and written by one thread of the spool's own.
 the loop ever waits for the disk: what it has no time for is shed, oldest first, and counted.
 """
 
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -20,6 +21,8 @@ from seacanary.audio import AudioBlock
 from seacanary.clock import StreamClock
 from seacanary.evidence.clips import Held, Range, Stream
 from seacanary.evidence.segments import SegmentStore
+
+log = logging.getLogger(__name__)
 
 # More than the recordings that can be read while a clip waits.
 STREAMS_REMEMBERED = 1024
@@ -177,7 +180,12 @@ class Spool:
 
     def _run(self) -> None:
         while (block := self._next()) is not None:
-            self._write(block)
+            try:
+                self._write(block)
+            except Exception:  # what nobody foresaw costs this block, not the spool
+                log.exception("a block of %s cannot be kept", block.hydrophone)
+                with self._changed:
+                    self._shed[block.hydrophone] += block.samples.size
         self._store.close()
 
     def _next(self) -> AudioBlock | None:

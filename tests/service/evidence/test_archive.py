@@ -82,10 +82,10 @@ def test_files_begin_at_round_utc_and_are_named_by_it(tmp_path: Path) -> None:
     stream = Stream("north", EPOCH + timedelta(seconds=57.25), 8000)
     Desk(tmp_path, file_s=10).write(known_blocks(stream, [(0, 200_000)], size=7000))
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*")) == [
-        "north/2026-05-01/20260501T120057Z_0.flac",
-        "north/2026-05-01/20260501T120100Z_22000.flac",
-        "north/2026-05-01/20260501T120110Z_102000.flac",
-        "north/2026-05-01/20260501T120120Z_182000.flac",
+        "north/2026-05-01/20260501T120057Z_0_08f579.flac",
+        "north/2026-05-01/20260501T120100Z_22000_08f579.flac",
+        "north/2026-05-01/20260501T120110Z_102000_08f579.flac",
+        "north/2026-05-01/20260501T120120Z_182000_08f579.flac",
     ]
 
 
@@ -106,7 +106,7 @@ def test_time_is_that_of_the_fitted_clock(tmp_path: Path) -> None:
         )
     Desk(tmp_path, file_s=300).write(blocks)
     (_, (first, _), *_) = archived(tmp_path)[STREAM]
-    (second,) = tmp_path.glob(f"*/*/*_{first}.flac")
+    (second,) = tmp_path.glob(f"*/*/*_{first}_*.flac")
     late_s = (datetime.fromisoformat(tags(second)["Timestamp"]) - EPOCH).total_seconds() - first / 8000
     assert late_s == pytest.approx(first / 8000 * 0.001, abs=0.02)
 
@@ -243,3 +243,29 @@ def test_files_say_where_they_come_from(tmp_path: Path) -> None:
     assert said["SeaCanary|Station"] == "pier"
     assert said["Samplerate"] == "8000"
     assert datetime.fromisoformat(said["Timestamp"]) == EPOCH + timedelta(seconds=0.5)
+
+
+def test_epochs_and_hydrophones_that_look_alike_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    later = Stream("north", EPOCH + timedelta(seconds=0.4), 8000)
+    streams = [STREAM, later, Stream("a b", EPOCH, 8000), Stream("a_b", EPOCH, 8000)]
+    Desk(tmp_path).write([known_block(stream, 0, 800) for stream in streams])
+    assert set(archived(tmp_path)) == set(streams)
+
+
+async def test_what_nobody_foresaw_costs_a_block_and_not_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = archive.ArchiveWriter.write
+
+    def fails_once(writer: ArchiveWriter, block: AudioBlock) -> None:
+        if block.first_sample == 800:
+            raise MemoryError
+        write(writer, block)
+
+    monkeypatch.setattr(archive.ArchiveWriter, "write", fails_once)
+    recording = Archive(ArchiveSection(path=tmp_path, min_free_bytes=0), station="pier")
+    for block in known_blocks(STREAM, [(0, 2400)], size=800):
+        recording.hear(block)
+    await recording.aclose()
+    assert recording.shed_samples() == {"north": 800}
+    assert sum(samples.size for _, samples in archived(tmp_path)[STREAM]) == 1600

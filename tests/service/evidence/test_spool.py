@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -156,4 +156,23 @@ def test_silence_is_counted_from_the_last_block(tmp_path: Path) -> None:
     spool.hear(known_block(STREAM, 0, 500))
     now_s[0] = 110.0
     assert spool.silent_s("north") == 3.0
+    spool.close()
+
+
+def test_what_nobody_foresaw_costs_a_block_and_not_the_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = SegmentStore.append
+
+    def fails_once(store: SegmentStore, block: AudioBlock, start: datetime | None) -> None:
+        if block.first_sample == 800:
+            raise MemoryError
+        append(store, block, start)
+
+    monkeypatch.setattr(SegmentStore, "append", fails_once)
+    spool = Spool(tmp_path / "spool", SpoolSection(min_free_bytes=0))
+    stream = Stream("north", EPOCH, 8000)
+    for first in (0, 800, 1600):
+        spool.hear(known_block(stream, first, first + 800))
+    assert spool.flush(5.0)
+    assert spool.read(stream, 0, 2400)[1] == [(800, 1600)]
+    assert spool.shed_samples() == {"north": 800}
     spool.close()
