@@ -2,8 +2,12 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Never
 
 from seacanary.beside import Part, Surroundings
 from seacanary.conditions import ConditionLog
@@ -20,7 +24,11 @@ from seacanary.evidence.section import EvidenceSection
 from seacanary.evidence.spool import Spool
 from seacanary.evidence.telemetry import EvidenceTelemetry
 
-ARCHIVE_LOOK_S = 5.0
+LOOK_S = 5.0
+# A minute of sound takes some seconds to write, and what is not written at the end waits for another start.
+CLIPS_DRAIN_S = 30.0
+
+SPOOL_STOPPED, ARCHIVE_STOPPED = "spool_stopped", "archive_stopped"
 
 
 def picture_of(config: StationConfig, alert: AlertEvent) -> Path | None:
@@ -48,7 +56,8 @@ def evidence_parts(
         on_state=lambda _state, _reason: disk.look_soon(),
         refusal=disk.refusal,
     )
-    spool = Spool(section.spool_path, section.spool)
+    rules = [config.presence.rule, *config.presence.species.values()]
+    spool = Spool(section.spool_path, section.spool_for(max(rule.hold_s for rule in rules)))
     station = config.station
     located = station.latitude is not None and station.longitude is not None
     evidence = Evidence(
@@ -62,8 +71,13 @@ def evidence_parts(
     opened.push_async_callback(asyncio.to_thread, spool.close)
     for part in (disk, extras, evidence):
         opened.push_async_callback(part.aclose)
+
+    async def drain_clips(_: float) -> bool:
+        return await evidence.drain(CLIPS_DRAIN_S)
+
     parts = [
-        Part("evidence", evidence.run, drain=evidence.drain, hear=spool.hear, has_room=lambda: spool.has_room),
+        Part("evidence", evidence.run, drain=drain_clips, hear=spool.hear, has_room=lambda: spool.has_room),
+        Part("spool", partial(_watch, conditions, SPOOL_STOPPED, lambda: spool.trouble)),
         Part("pictures", extras.run, drain=extras.drain),
         Part("retention", disk.run),
     ]
@@ -74,19 +88,28 @@ def evidence_parts(
     return parts
 
 
-def archive_part(around: Surroundings, section: ArchiveSection, opened: AsyncExitStack) -> Part:
+def archive_part(
+    around: Surroundings, section: ArchiveSection, conditions: ConditionLog, opened: AsyncExitStack
+) -> Part:
     """All audio as files, and the count of what could not be kept."""
     archive = Archive(section, station=around.config.station.name, on_bytes=EvidenceTelemetry(around.metrics).archived)
     opened.push_async_callback(archive.aclose)
+    counted = Counter[str]()
 
-    async def watch() -> None:
-        """Count what was shed, and say when nothing is written."""
-        shed = Counter[str]()
-        while True:
-            await asyncio.sleep(ARCHIVE_LOOK_S)
-            total = archive.shed_samples()
-            for hydrophone, samples in (total - shed).items():
-                around.metrics.archive_shed.labels(hydrophone).inc(samples)
-            shed = total
+    def trouble() -> str | None:
+        """Count what was shed; say why nothing is written."""
+        total = archive.shed_samples()
+        for hydrophone, samples in (total - counted).items():
+            around.metrics.archive_shed.labels(hydrophone).inc(samples)
+        counted.update(total - counted)
+        return archive.trouble
 
-    return Part("archive", watch, hear=archive.hear)
+    return Part("archive", partial(_watch, conditions, ARCHIVE_STOPPED, trouble), hear=archive.hear)
+
+
+async def _watch(conditions: ConditionLog, condition: str, trouble: Callable[[], str | None]) -> Never:
+    """Tell of a trouble when it begins and when it is over, until cancelled."""
+    while True:
+        reason = trouble()
+        await conditions.note(condition, holds=reason is not None, at=datetime.now(UTC), detail=reason or "")
+        await asyncio.sleep(LOOK_S)

@@ -42,7 +42,7 @@ async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncI
         if config.evidence is not None:
             beside.parts += evidence_parts(around, config.evidence, conditions, opened)
         if config.archive is not None:
-            beside.parts.append(archive_part(around, config.archive, opened))
+            beside.parts.append(archive_part(around, config.archive, conditions, opened))
         if config.quality.enabled:
             beside.parts.append(_quality(around, conditions, states, memories, opened))
         if config.selftest is not None and config.selftest.enabled:

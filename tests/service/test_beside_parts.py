@@ -6,14 +6,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from fakes import blocks_of, write_tiny_model
+from seacanary import beside_evidence
 from seacanary.beside import Beside, Surroundings
 from seacanary.beside_parts import open_beside
 from seacanary.config import StationConfig, parse_config
 from seacanary.detection import Detector
 from seacanary.events import ConditionEvent, Event
+from seacanary.evidence import archive
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
 
@@ -86,3 +89,36 @@ async def test_the_usual_level_is_known_after_a_restart(tmp_path: Path) -> None:
         await asyncio.sleep(0.3)
     async with await Journal.open_to_read(settings.journal.path) as journal:
         assert '"usual_db":{"value":-40.' in (await journal.states())["h1/quality"]
+
+
+async def test_what_cannot_be_kept_is_told_and_its_end_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside_evidence, "LOOK_S", 0.05)
+    monkeypatch.setattr(archive, "RETRY_S", 0.05)
+    blocked = [tmp_path / "spool", tmp_path / "archive"]
+    for path in blocked:
+        path.write_text("a file stands in the way")
+    spool = {"path": str(blocked[0]), "min_free_bytes": 0}
+    sections = {
+        "evidence": {"path": str(tmp_path / "evidence"), "spool": spool},
+        "archive": {"path": str(blocked[1]), "min_free_bytes": 0},
+        "retention": {"min_free_bytes": 0},
+        "quality": {"enabled": False},
+    }
+    metrics = Metrics()
+
+    def holds(condition: str) -> float | None:
+        labels = {"condition": condition, "hydrophone": ""}
+        return metrics.registry.get_sample_value("seacanary_condition_state", labels)
+
+    async with opened(config(tmp_path, **sections), metrics) as (beside, journal):
+        for expected in (1, 0):
+            for _ in range(3):
+                await hear(beside, np.zeros(RATE_HZ, np.float32))
+            await until(lambda: [holds("spool_stopped"), holds("archive_stopped")] == [expected] * 2)  # noqa: B023  # awaited here
+            for path in blocked:
+                if path.is_file():
+                    path.unlink()
+        await until(lambda: journal.head == 4)
+        assert sorted(await changes(journal)) == [
+            (name, change) for name in ("archive_stopped", "spool_stopped") for change in ("begun", "ended")
+        ]

@@ -9,6 +9,9 @@ from seacanary.evidence.clips import ClipSpan, span_of
 from seacanary.evidence.spool import SpoolSection
 from seacanary.presence_event import PresenceEvent
 
+# Windows wait for the model this long at most (batching.queue_windows), with time to journal and to read.
+BACKLOG_S = 60.0
+
 
 class EvidenceSection(BaseModel):
     """What is kept of the audio of events."""
@@ -34,7 +37,7 @@ class EvidenceSection(BaseModel):
         if self.spool.keep_s < least_s:
             raise ValueError(
                 f"spool.keep_s ({self.spool.keep_s:g}) must be at least pre_roll_s + longest_clip_s + post_roll_s "
-                f"({least_s:g}), better by the presence rule's hold_s more"
+                f"({least_s:g})"
             )
         return self
 
@@ -42,6 +45,15 @@ class EvidenceSection(BaseModel):
     def spool_path(self) -> Path:
         """Folder of raw audio."""
         return self.spool.path or self.path / ".spool"
+
+    def spool_for(self, hold_s: float) -> SpoolSection:
+        """The spool as it must be: an end is told only after the hold, and its clip begins long before that.
+
+        Args:
+            hold_s: the longest of the presence rules'.
+        """
+        least_s = self.pre_roll_s + self.longest_clip_s + self.post_roll_s + hold_s + BACKLOG_S
+        return self.spool.model_copy(update={"keep_s": max(self.spool.keep_s, least_s)})
 
     def span_of(self, event: PresenceEvent) -> ClipSpan:
         """What the clip of an event should hold."""

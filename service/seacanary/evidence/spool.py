@@ -40,7 +40,9 @@ class SpoolSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path | None = Field(None, description="folder; default: .spool in the evidence folder; may be on tmpfs")
-    keep_s: float = Field(150.0, gt=0, description="audio kept per hydrophone, seconds, and longer while a clip waits")
+    keep_s: float = Field(
+        150.0, gt=0, description="audio kept per hydrophone, seconds; longer if hold_s needs it, and while a clip waits"
+    )
     segment_s: float = Field(5.0, gt=0, le=60, description="length of a raw file, seconds")
     max_bytes: int = Field(4 << 30, ge=1 << 20, description="the spool never takes more than this; oldest go first")
     min_free_bytes: int | None = Field(
