@@ -148,7 +148,7 @@ format() { # NUMBER; arguments go through a file, as anyone may read a command l
         --add-scram "SCRAM-SHA-256=[name=$user,password=$password]" >>"$node/format"
     done
   fi
-  (java_of_kafka -Xmx128m kafka.tools.StorageTool "@$node/format") >"$node/format.log" 2>&1 ||
+  (java_of_kafka -Xmx128m -XX:TieredStopAtLevel=1 kafka.tools.StorageTool "@$node/format") >"$node/format.log" 2>&1 ||
     refuse "broker $1 could not be formatted: $(cat "$node/format.log")" 1
   rm "$node/format"
 }

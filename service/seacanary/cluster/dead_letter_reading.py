@@ -1,0 +1,134 @@
+"""Dead letters read again: which records were refused and why, and sending them once more."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    TopicPartition,
+)
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+
+from seacanary.cluster.dead_letters import OFFSET, PARTITION, REASON, TOPIC
+from seacanary.cluster.section import KafkaSection
+from seacanary.cluster.security import client_options
+from seacanary.cluster.topics import DEAD_LETTERS, ClusterUnreachable, topics
+from seacanary.errors import SeaCanaryError
+
+_POLL_MS = 500
+
+
+class LetterRefused(SeaCanaryError):
+    """A dead letter cannot be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that no worker could read.
+
+    Attributes:
+        number: its offset in the dead-letter topic.
+        refused: when it was put aside, by the brokers' clock.
+        reason: what was wrong with it.
+        topic, partition, offset: where it was.
+        key, value: the record as it was.
+    """
+
+    number: int
+    refused: datetime
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+async def dead_letters(section: KafkaSection) -> AsyncIterator[DeadLetter]:
+    """All letters that the brokers hold now, oldest first. What is no letter of ours is passed over.
+
+    Raises:
+        ClusterUnreachable: the brokers cannot be asked now.
+    """
+    place = TopicPartition(section.topic(DEAD_LETTERS), 0)
+    consumer = AIOKafkaConsumer(**client_options(section), enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        end = (await consumer.end_offsets([place]))[place]
+        while await consumer.position(place) < end:
+            for record in (await consumer.getmany(place, timeout_ms=_POLL_MS)).get(place, []):
+                letter = _letter(record)
+                if letter is not None and letter.number < end:
+                    yield letter
+    except (KafkaError, TimeoutError) as exc:
+        raise _unreachable(section, exc) from exc
+    finally:
+        await consumer.stop()
+
+
+async def replay(section: KafkaSection, numbers: Collection[int] | None = None) -> int:
+    """Send letters again, each to the partition it came from; the letters stay where they are.
+
+    To do it twice harms nothing: workers know what they have seen by its position.
+
+    Args:
+        section: of the configuration.
+        numbers: which letters; None: all.
+
+    Returns:
+        How many were sent and acknowledged.
+
+    Raises:
+        LetterRefused: a number is no letter's, or a letter comes from a topic that is not ours; nothing is sent.
+        ClusterUnreachable: the brokers cannot be asked now; some may have been sent.
+    """
+    async with aclosing(dead_letters(section)) as held:
+        chosen = [letter async for letter in held if numbers is None or letter.number in numbers]
+    _refuse_strays(section, chosen, numbers or ())
+    producer = AIOKafkaProducer(**client_options(section), acks="all", enable_idempotence=True)
+    try:
+        await producer.start()
+        for letter in chosen:
+            await producer.send_and_wait(letter.topic, letter.value, key=letter.key, partition=letter.partition)
+    except (KafkaError, TimeoutError) as exc:
+        raise _unreachable(section, exc) from exc
+    finally:
+        await producer.stop()
+    return len(chosen)
+
+
+def _refuse_strays(section: KafkaSection, chosen: Collection[DeadLetter], numbers: Collection[int]) -> None:
+    unknown = sorted(set(numbers) - {letter.number for letter in chosen})
+    if unknown:
+        raise LetterRefused(f"there is no dead letter {', '.join(map(str, unknown))} in {section.topic(DEAD_LETTERS)}")
+    ours = {topic.name: topic.partitions for topic in topics(section)}
+    for letter in chosen:
+        if letter.partition >= ours.get(letter.topic, 0) or letter.topic == section.topic(DEAD_LETTERS):
+            raise LetterRefused(f"dead letter {letter.number} is from {letter.topic}[{letter.partition}], not ours")
+
+
+def _letter(record: Any) -> DeadLetter | None:
+    headers: Mapping[str, bytes] = dict(record.headers)
+    try:
+        return DeadLetter(
+            number=record.offset,
+            refused=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            reason=headers[REASON].decode(),
+            topic=headers[TOPIC].decode(),
+            partition=int(headers[PARTITION]),
+            offset=int(headers[OFFSET]),
+            key=record.key,
+            value=record.value,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _unreachable(section: KafkaSection, exc: Exception) -> ClusterUnreachable:
+    return ClusterUnreachable(f"kafka at {', '.join(section.bootstrap_servers)}: {type(exc).__name__}: {exc}")
