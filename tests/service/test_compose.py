@@ -16,6 +16,7 @@ from seacanary.config import read_config
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 PASSWORDS = {"REDIS_PASSWORD": "r3dis", "GRAFANA_ADMIN_PASSWORD": "gr4fana"}
+KAFKA_PASSWORD = "k4fka"  # needed only if Kafka is asked for
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
@@ -36,7 +37,7 @@ def interpolated(environment: Mapping[str, str]) -> dict[str, Any]:
     return tree
 
 
-COMPOSE = interpolated(PASSWORDS)
+COMPOSE = interpolated({**PASSWORDS, "KAFKA_PASSWORD": KAFKA_PASSWORD})
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -50,7 +51,15 @@ def test_it_is_valid_by_the_compose_specification() -> None:
 
 
 def test_it_starts_what_a_station_needs() -> None:
-    assert SERVICES.keys() == {"redis", "prometheus", "alertmanager", "grafana", "seacanary"}
+    assert SERVICES.keys() == {"redis", "prometheus", "alertmanager", "grafana", "seacanary", "kafka"}
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"kafka"}
+
+
+def test_kafka_is_of_the_version_that_is_tested() -> None:
+    pom = (DEPLOY / "kafka" / "pom.xml").read_text()
+    version = re.search(r"<kafka.version>(.*)</kafka.version>", pom)
+    assert version is not None
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{version[1]}"
 
 
 @each_service
@@ -85,7 +94,7 @@ def test_no_password_stands_in_the_file_or_its_example() -> None:
     for service in SERVICES.values():
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|TOKEN|SECRET(?!S)", key) or "://:" in value:
-                assert any(password in value for password in PASSWORDS.values()), key
+                assert any(password in value for password in (*PASSWORDS.values(), KAFKA_PASSWORD)), key
 
 
 def test_the_example_names_every_variable_with_its_default() -> None:
