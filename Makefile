@@ -55,7 +55,7 @@ bench: $(VENV)/.ready-dev ## measure, print a table, write benchmarks/results.js
 	$(VENV)/bin/python -m benchmarks.run
 
 .PHONY: bench-delivery
-bench-delivery: $(VENV)/.ready-dev ## from a simulated call to its webhook, and a storm: benchmarks/delivery.json (9 minutes)
+bench-delivery: $(VENV)/.ready-dev ## from a simulated call to its webhook, and a storm: benchmarks/delivery.json (10 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m benchmarks.delivery
 
 .PHONY: soak
