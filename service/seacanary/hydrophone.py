@@ -9,7 +9,7 @@ from seacanary.following import Follower
 from seacanary.guard import GuardSection, PersistentSourceGuard
 from seacanary.intake import Intake
 from seacanary.ledger import Outcome
-from seacanary.observations import Detection, Unobserved
+from seacanary.observations import Detection, Imaged, Unobserved
 from seacanary.presence import PresenceTracker
 from seacanary.presence_rules import PresenceSection
 
@@ -89,9 +89,9 @@ class Hydrophone:
             reason="inference_failed",
         )
 
-    def conclude(self, item: Detection | Unobserved) -> list[PresenceEvent]:
-        """Take what became of a window, in stream order."""
-        if isinstance(item, Detection):
+    def conclude(self, item: Detection | Imaged | Unobserved) -> list[PresenceEvent]:
+        """Take what became of a window, in stream order; an image leads to events elsewhere."""
+        if not isinstance(item, Unobserved):
             self.intake.ledger.resolve(
                 item.epoch,
                 item.first_sample,
@@ -99,7 +99,7 @@ class Hydrophone:
                 outcome=Outcome.ANALYSED,
                 unobservable=item.unobserved,
             )
-        return self._follower.conclude(item)
+        return [] if isinstance(item, Imaged) else self._follower.conclude(item)
 
     def close(self, reason: EndReason) -> list[PresenceEvent]:
         """End every presence that is open."""

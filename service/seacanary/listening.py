@@ -11,12 +11,11 @@ from typing import Protocol
 
 from seacanary.audio import AudioBlock, Window
 from seacanary.batching import Batch, Batcher, BatchingSection, FeedEnded, FileDone, StreamEnded
-from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, SourceUnusable, first_of
 from seacanary.events import EndReason, PresenceEvent
 from seacanary.hydrophone import Hydrophone
 from seacanary.metrics import Metrics
-from seacanary.observations import Detection, Unobserved
+from seacanary.observations import Detection, Imaged, Unobserved
 from seacanary.sources import Source
 
 log = logging.getLogger(__name__)
@@ -25,6 +24,13 @@ log = logging.getLogger(__name__)
 BATCHES_UNDER_WAY = 2
 # How often a feed that can wait looks whether those who listen along have caught up.
 ROOM_LOOK_S = 0.02
+
+
+class Answering(Protocol):
+    """What answers for windows: the detector, or at an edge T alone."""
+
+    def detect(self, windows: Sequence[Window]) -> Sequence[Detection | Imaged]:
+        """One answer for each window, in order; blocks."""
 
 
 class Audience(Protocol):
@@ -79,14 +85,14 @@ class Feed:
 class Conclusion:
     """What became of one window, stretch or marker, with the events it led to."""
 
-    item: Detection | Unobserved | FileDone | StreamEnded | FeedEnded
+    item: Detection | Imaged | Unobserved | FileDone | StreamEnded | FeedEnded
     events: list[PresenceEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     batch: Batch
-    detections: asyncio.Task[Sequence[Detection | Unobserved]]
+    detections: asyncio.Task[Sequence[Detection | Imaged | Unobserved]]
 
 
 class Listening:
@@ -96,7 +102,7 @@ class Listening:
         self,
         feeds: Sequence[Feed],
         *,
-        detector: Detector,
+        detector: Answering,
         batching: BatchingSection,
         metrics: Metrics,
         tell: Callable[[Conclusion], Awaitable[None]],
@@ -106,7 +112,7 @@ class Listening:
 
         Args:
             feeds: what to listen to; hydrophone names are unique over all of them.
-            detector: the model.
+            detector: the model, or the part of it that runs here.
             batching: how windows wait for it.
             metrics: what to count on.
             tell: called with each conclusion, one at a time, in order per hydrophone.
@@ -233,7 +239,9 @@ class Listening:
                 await self._answers.put(_Answer(batch, asked))
             await self._answers.put(None)
 
-    async def _ask(self, executor: ThreadPoolExecutor, windows: Sequence[Window]) -> Sequence[Detection | Unobserved]:
+    async def _ask(
+        self, executor: ThreadPoolExecutor, windows: Sequence[Window]
+    ) -> Sequence[Detection | Imaged | Unobserved]:
         if not windows:
             return []
         loop = asyncio.get_running_loop()
@@ -260,7 +268,7 @@ class Listening:
                 await self._conclude_item(next(detections) if isinstance(item, Window) else item)
             self._metrics.stage_duration.labels("presence").observe(time.perf_counter() - began)
 
-    async def _conclude_item(self, item: Detection | Unobserved | FileDone | StreamEnded | FeedEnded) -> None:
+    async def _conclude_item(self, item: Detection | Imaged | Unobserved | FileDone | StreamEnded | FeedEnded) -> None:
         events: list[PresenceEvent] = []
         if isinstance(item, StreamEnded):
             events = self.hydrophones[item.hydrophone].close(item.reason)

@@ -40,6 +40,7 @@ class Metrics:
         self._quality_metrics()
         self._retention_metrics()
         self._worker_metrics()
+        self._edge_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection) -> int:
@@ -245,6 +246,29 @@ class Metrics:
         )
         self.evidence_shed = self._counter(
             "evidence_shed_samples_total", "Samples the spool could not keep for clips.", "hydrophone"
+        )
+
+    def _edge_metrics(self) -> None:
+        self.images_spooled = self._counter("images_spooled_total", "Images made and put on disk.", "hydrophone")
+        self.images_shipped = self._counter(
+            "images_shipped_total", "Images, lost stretches and ends acknowledged by the brokers.", "hydrophone"
+        )
+        self.image_bytes_shipped = self._counter(
+            "image_bytes_shipped_total", "Bytes of records acknowledged by the brokers.", "hydrophone"
+        )
+        self.spool_envelopes = self._gauge("image_spool_envelopes", "Images and what stands between them, on disk.")
+        self.spool_bytes = self._gauge("image_spool_bytes", "Size of all that waits on disk.")
+        self.spool_age = self._gauge("image_spool_age_seconds", "How long the oldest has waited; 0: nothing waits.")
+        self.spool_failures = self._counter("image_spool_failures_total", "Failed attempts to read or write the spool.")
+        self.spool_shed_images = self._counter(
+            "image_spool_shed_images_total", "Images shed because the spool was full, oldest first.", "hydrophone"
+        )
+        self.spool_shed_samples = self._counter(
+            "image_spool_shed_samples_total", "Captured samples that only shed images held.", "hydrophone"
+        )
+        self.brokers_reached = self._gauge("brokers_reached_state", "1 while the brokers acknowledge what is sent.")
+        self.brokers_ahead = self._gauge(
+            "brokers_clock_ahead_seconds", "The brokers' clock minus this machine's, at least; negative: behind."
         )
 
     def _worker_metrics(self) -> None:

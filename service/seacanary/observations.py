@@ -85,6 +85,30 @@ class Detection:
     abstained: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Imaged:
+    """T's image of a window, to be judged elsewhere: on its way, the audio is as good as analysed.
+
+    Attributes:
+        hydrophone, epoch, first_sample, end_sample, sample_rate_hz, start, source_file: as in Window.
+        missing_fraction, clipped_fraction: as in Window.
+        image: uint8 [rows, columns], read-only, 0 to 255 for 0 to 1.
+        unobserved: call types the stream's rate cannot carry.
+    """
+
+    hydrophone: str
+    epoch: datetime
+    first_sample: int
+    end_sample: int
+    sample_rate_hz: int
+    start: datetime
+    source_file: str | None
+    missing_fraction: float
+    clipped_fraction: float
+    image: NDArray[np.uint8]
+    unobserved: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Unobserved:
     """A stretch of stream that no model has looked at: never absence, always less coverage.

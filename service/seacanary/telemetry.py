@@ -104,11 +104,16 @@ class Telemetry:
             hydrophones: by name.
             ntp_error_s: largest error of the system clock, where known.
         """
+        self.export_capture(hydrophones, ntp_error_s=ntp_error_s)
+        for name, hydrophone in hydrophones.items():
+            self._export_presence(name, hydrophone)
+            self._export_guard(name, hydrophone)
+
+    def export_capture(self, hydrophones: Mapping[str, Hydrophone], *, ntp_error_s: float | None) -> None:
+        """As export, of what was heard and when alone: where presence is followed elsewhere."""
         for name, hydrophone in hydrophones.items():
             self._export_ledger(name, hydrophone)
             self._export_clock(name, hydrophone, ntp_error_s)
-            self._export_presence(name, hydrophone)
-            self._export_guard(name, hydrophone)
 
     def _export_ledger(self, name: str, hydrophone: Hydrophone) -> None:
         ledger, metrics = hydrophone.intake.ledger, self._metrics
