@@ -1,0 +1,182 @@
+"""The Faust agents: infer, track, deliver. Each reads, calls its stage, writes, and only then acknowledges."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import faust
+from faust import Stream
+from faust.types import EventT, TopicT
+
+from seacanary.cluster.acknowledging import Acknowledging
+from seacanary.cluster.app import raw_topic
+from seacanary.cluster.dead_letters import DeadLetters
+from seacanary.cluster.delivering import Delivering
+from seacanary.cluster.envelope import EnvelopeRefused, ImageEnvelope, decode, encode, key_of
+from seacanary.cluster.event_journal import EventRecord
+from seacanary.cluster.guarding import nothing_passes
+from seacanary.cluster.inferring import Inferring
+from seacanary.cluster.section import KafkaSection, WorkerSection
+from seacanary.cluster.tables import HydrophoneTable
+from seacanary.cluster.topics import DETECTIONS, EVENTS, IMAGES
+from seacanary.cluster.tracking import Concludable, Tracking, WrongContract
+from seacanary.events import PresenceEvent
+from seacanary.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all agents share.
+
+    Attributes:
+        app: the Faust app.
+        kafka: names of the topics.
+        dead_letters: where refused records go.
+        metrics: what to count on.
+    """
+
+    app: faust.App
+    kafka: KafkaSection
+    dead_letters: DeadLetters
+    metrics: Metrics
+
+    def topic(self, name: str) -> TopicT:
+        """A topic of this cluster, by its short name."""
+        return raw_topic(self.app, self.kafka.topic(name))
+
+    def count(self, stage: str, outcome: str, records: int = 1) -> None:
+        """Count what became of records."""
+        self.metrics.worker_records.labels(stage, outcome).inc(records)
+
+
+def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring, executor: Executor) -> None:
+    """Images to detections, in batches; each hydrophone's order stays, since its partition does."""
+    detections = around.topic(DETECTIONS)
+
+    async def readable(event: EventT[Any]) -> Any:
+        try:
+            return inferring.read(event.value)
+        except EnvelopeRefused as refused:
+            await (await around.dead_letters.put(event, str(refused)))
+            around.count("infer", "refused")
+            return None
+
+    async def judge(events: Sequence[EventT[Any]]) -> None:
+        read = [(event, await readable(event)) for event in events]
+        items = [item for _, item in read if item is not None]
+        places = [event.message.partition for event, item in read if item is not None]
+        around.metrics.batch_windows.observe(sum(isinstance(item, ImageEnvelope) for item in items))
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        said = await loop.run_in_executor(executor, inferring.conclude, items)
+        around.metrics.inference_duration.observe(loop.time() - began_s)
+        writes = [
+            await detections.send(key=key_of(item.station, item.hydrophone), value=encode(item), partition=place)
+            for item, place in zip(said, places, strict=True)
+        ]
+        await _all(writes)
+        around.count("infer", "concluded", len(said))
+
+    async def infer(stream: Stream[Any]) -> None:
+        with nothing_passes("infer"):
+            async for events in stream.noack_take(section.batch_images, within=section.deadline_s):
+                await judge(events)
+                for event in events:
+                    await stream.ack(event)
+
+    _add_agent(around, IMAGES, infer)
+
+
+def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) -> None:
+    """Detections to presence events. First the events go out, then the state that led to them, then the record."""
+    events_topic = around.topic(EVENTS)
+    acknowledging = Acknowledging()
+
+    async def conclude(event: EventT[Any]) -> Sequence[Awaitable[object]]:
+        try:
+            item = _concludable(event)
+            key = key_of(item.station, item.hydrophone)
+            step = tracking.take(item, stored=table.get(key))
+        except (EnvelopeRefused, WrongContract) as refused:
+            around.count("track", "refused")
+            return [await around.dead_letters.put(event, str(refused))]
+        if step is None:
+            around.count("track", "repeated")
+            return []
+        await _all([await _sent(told, events_topic) for told in step.events])
+        table[key] = step.stored
+        around.count("track", "concluded")
+        for told in step.events:
+            around.metrics.events.labels(f"{told.station}/{told.hydrophone}", told.species, told.kind).inc()
+        return table.taken_writes()
+
+    async def track(stream: Stream[Any]) -> None:
+        with nothing_passes("track"):
+            async for event in stream.noack().events():
+                writes = await conclude(event)
+                await acknowledging.after(writes, partial(stream.ack, event))
+
+    async def acknowledge() -> None:
+        with nothing_passes("acknowledging"):
+            await acknowledging.run()
+
+    _add_agent(around, DETECTIONS, track)
+    around.app.task(acknowledge)
+
+
+def add_deliver(around: Surroundings, delivering: Delivering) -> None:
+    """Events to the journal that publishers read, in the one worker that holds the topic's one partition."""
+    name = around.kafka.topic(EVENTS)
+
+    async def deliver(stream: Stream[Any]) -> None:
+        with nothing_passes("deliver"):
+            async for event in stream.noack().events():
+                message = event.message
+                refused = await delivering.take(
+                    EventRecord(message.offset, round(message.timestamp * 1000), event.value)
+                )
+                if refused is None:
+                    continue  # the partition is another worker's by now
+                for _, reason in refused:
+                    await (await around.dead_letters.put(event, str(reason)))
+                    around.count("deliver", "refused")
+                around.count("deliver", "concluded")
+                await stream.ack(event)
+
+    async def assigned(_: Any, assigned: Any, **__: Any) -> None:
+        if any(partition.topic == name for partition in assigned):
+            delivering.begin()
+
+    async def revoked(_: Any, revoked: Any, **__: Any) -> None:
+        if any(partition.topic == name for partition in revoked):
+            await delivering.end()
+
+    _add_agent(around, EVENTS, deliver)
+    around.app.on_partitions_assigned.connect(assigned, weak=False)  # type: ignore[arg-type]  # takes sync functions
+    around.app.on_partitions_revoked.connect(revoked, weak=False)  # type: ignore[arg-type]  # and asks for them alone
+
+
+def _add_agent(around: Surroundings, topic: str, agent: Callable[[Stream[Any]], Awaitable[None]]) -> None:
+    """Let an agent, an async function of its stream, read a topic."""
+    decorate = around.app.agent(around.topic(topic), name=agent.__name__)
+    decorate(agent)  # type: ignore[arg-type]  # Faust hands over a Stream, and types it as its interface
+
+
+def _concludable(event: EventT[Any]) -> Concludable:
+    item = decode(event.value or b"")
+    if isinstance(item, ImageEnvelope):
+        raise EnvelopeRefused("an image does not belong among the detections")
+    return item
+
+
+async def _sent(event: PresenceEvent, topic: TopicT) -> Awaitable[object]:
+    key = key_of(event.station, event.hydrophone)
+    return await topic.send(key=key, value=event.model_dump_json().encode(), partition=0)
+
+
+async def _all(writes: Sequence[Awaitable[object]]) -> None:
+    for write in writes:
+        await write

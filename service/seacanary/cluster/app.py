@@ -1,0 +1,53 @@
+"""The Faust app of a worker: its settings, topics and Table."""
+
+import faust
+from faust.types import TopicT
+from yarl import URL
+
+from seacanary.cluster.section import KafkaSection, WorkerSection
+from seacanary.cluster.security import faust_brokers, faust_credentials
+from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
+
+GROUP = "workers"
+# Images that wait in a worker's memory, at most: 30 KB or less each. Kafka holds the others.
+BUFFERED_RECORDS = 512
+HEARTBEATS_PER_SESSION = 4
+
+
+def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
+    """An app that knows its brokers and reads nothing yet. Its topics are there before it starts.
+
+    Raises:
+        ConfigError: a password, certificate or key cannot be read.
+    """
+    return faust.App(
+        kafka.topic(GROUP),
+        broker=[URL(broker) for broker in faust_brokers(kafka)],
+        broker_credentials=faust_credentials(kafka),
+        broker_session_timeout=worker.session_timeout_s,
+        broker_heartbeat_interval=worker.session_timeout_s / HEARTBEATS_PER_SESSION,
+        broker_commit_interval=1.0,
+        # exactly_once loses nearly everything: docs/decisions says how that was found.
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        producer_acks=-1,
+        stream_buffer_maxsize=BUFFERED_RECORDS,
+        topic_partitions=kafka.partitions,
+        topic_replication_factor=kafka.replication,
+        topic_disable_leader=True,
+        store=f"{worker.store}://",
+        datadir=str(worker.data / "faust"),
+        web_enabled=False,
+    )
+
+
+def raw_topic(app: faust.App, name: str) -> TopicT:
+    """A topic whose records are bytes: we read them ourselves, so that a bad one is ours to refuse."""
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def hydrophone_table(app: faust.App, kafka: KafkaSection) -> HydrophoneTable:
+    """The Table of all hydrophones' states."""
+    table = HydrophoneTable(app, name=HYDROPHONES, partitions=kafka.partitions)
+    app.tables.add(table)
+    return table

@@ -1,0 +1,180 @@
+"""Worker: one process of the cluster, wired from its configuration and run in the foreground."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+
+import faust
+from faust.types import TopicT
+
+from seacanary import __version__
+from seacanary.cluster.agents import Surroundings, add_deliver, add_infer, add_track
+from seacanary.cluster.app import hydrophone_table, make_app, raw_topic
+from seacanary.cluster.dead_letters import DeadLetters
+from seacanary.cluster.delivering import Delivering, OnChange
+from seacanary.cluster.guarding import end_process
+from seacanary.cluster.inferring import Inferring
+from seacanary.cluster.log_limits import LogLimit
+from seacanary.cluster.section import KafkaSection
+from seacanary.cluster.topic_reading import event_records, newest_cursors
+from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, make_topics
+from seacanary.cluster.tracking import Tracking
+from seacanary.cluster.worker_config import WorkerConfig
+from seacanary.events import PresenceEvent
+from seacanary.evidence.names import stem_of
+from seacanary.image_detection import ImageJudge
+from seacanary.journal import Journal
+from seacanary.metrics import Metrics
+from seacanary.publishers.delivery import Delivery
+from seacanary.wiring import delivery_policy, open_publisher
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+JOURNAL_FILE = "events.db"
+CHATTY = ("aiokafka", "faust", "mode")
+
+
+class Worker:
+    """The roles of one process. Built, run once, and thrown away."""
+
+    def __init__(self, config: WorkerConfig, *, judge: ImageJudge, metrics: Metrics) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            config: the worker's whole configuration.
+            judge: the model, loaded.
+            metrics: what to count on.
+
+        Raises:
+            ConfigError: the presence section does not fit the model.
+        """
+        config.presence.check(judge.contract)
+        self._config, self._judge, self._metrics = config, judge, metrics
+        self._stop = asyncio.Event()
+        self._delivering: Delivering | None = None
+        metrics.build.info({"version": __version__, "model": judge.contract.model_id})
+
+    def stop(self) -> None:
+        """Hand over: what is under way and not acknowledged is read again by others."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until stop(); a Faust that has crashed ends the process.
+
+        Raises:
+            ConfigError: a secret cannot be read, or the topics cannot be used.
+            ClusterUnreachable: no broker answers.
+        """
+        for note in await make_topics(self._config.kafka):
+            log.warning("%s", note)
+        self._config.worker.data.mkdir(parents=True, exist_ok=True)
+        app = make_app(self._config.kafka, self._config.worker)
+        with ThreadPoolExecutor(1, thread_name_prefix="judge") as executor:
+            self._add_roles(app, executor)
+            await app.start()
+            log.warning("worker: %s", ", ".join(self._config.worker.roles))
+            await self._work(app)
+            if self._delivering is not None:
+                await self._delivering.end()
+            await app.stop()
+
+    async def _work(self, app: faust.App) -> None:
+        while not self._stop.is_set():
+            if app.should_stop:  # also when it has crashed, which nobody else would notice
+                log.critical("Faust has stopped by itself: %r", app.crash_reason)
+                end_process()
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+
+    def _add_roles(self, app: faust.App, executor: ThreadPoolExecutor) -> None:
+        config, roles = self._config, self._config.worker.roles
+        letters = DeadLetters(raw_topic(app, config.kafka.topic(DEAD_LETTERS)), self._metrics)
+        around = Surroundings(app, config.kafka, letters, self._metrics)
+        if "infer" in roles:
+            add_infer(around, config.worker, Inferring(self._judge), executor)
+        if "track" in roles:
+            add_track(around, hydrophone_table(app, config.kafka), self._tracking())
+        if "deliver" in roles:
+            self._delivering = self._make_delivering(app)
+            add_deliver(around, self._delivering)
+
+    def _tracking(self) -> Tracking:
+        return Tracking(
+            self._judge.contract,
+            presence=self._config.presence,
+            guard=self._config.guard,
+            complete=_with_clip if self._config.clips else _unchanged,
+        )
+
+    def _make_delivering(self, app: faust.App) -> Delivering:
+        kafka = self._config.kafka
+        return Delivering(
+            self._config.worker.data / JOURNAL_FILE,
+            _Topics(kafka, raw_topic(app, kafka.topic(CURSORS))),
+            open_deliveries=self._open_deliveries,
+            on_change=lambda _: None,
+        )
+
+    def _open_deliveries(self, journal: Journal, opened: AsyncExitStack, on_change: OnChange) -> Sequence[Delivery]:
+        deliveries = []
+        for section in self._config.publishers:
+            publisher = open_publisher(section, links=lambda _: {}, picture=lambda _: None)
+            opened.push_async_callback(publisher.aclose)
+            policy = delivery_policy(section, self._config.delivery)
+            deliveries.append(Delivery(journal, publisher, policy=policy, on_change=on_change))
+        return deliveries
+
+
+class _Topics:
+    """The events and cursors topics on real brokers."""
+
+    def __init__(self, section: KafkaSection, cursors: TopicT) -> None:
+        self.events = partial(event_records, section)
+        self._section, self._cursors = section, cursors
+
+    async def cursors(self) -> dict[str, int]:
+        return await newest_cursors(self._section)
+
+    async def say(self, publisher: str, sequence: int) -> None:
+        await (await self._cursors.send(key=publisher.encode(), value=str(sequence).encode(), partition=0))
+
+
+def run_worker(config: WorkerConfig) -> None:
+    """Run a worker in the foreground until SIGINT or SIGTERM.
+
+    Raises:
+        SeaCanaryError: the model, the brokers or the configuration cannot be used.
+    """
+    for handler in logging.root.handlers:
+        handler.addFilter(LogLimit(*CHATTY))
+    metrics, judge = Metrics(), ImageJudge.load(config.model)
+    try:
+        if config.metrics.enabled:
+            metrics.serve(config.metrics)
+        asyncio.run(_run(Worker(config, judge=judge, metrics=metrics)))
+    finally:
+        judge.close()
+        metrics.close()
+
+
+async def _run(worker: Worker) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, worker.stop)
+    await worker.run()
+
+
+def _with_clip(event: PresenceEvent) -> PresenceEvent:
+    return event.model_copy(update={"evidence": stem_of(event)})
+
+
+def _unchanged(event: PresenceEvent) -> PresenceEvent:
+    return event
