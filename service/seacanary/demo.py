@@ -44,7 +44,8 @@ def demo_config(folder: Path, *, seed: int) -> StationConfig:
         "journal": {"path": str(folder / "journal.db")},
         "publishers": [{"kind": "jsonl", "path": str(folder / "events.jsonl")}],
         "alerts": {"rules": [{"name": "belugas", "species": ["beluga"]}]},
-        "evidence": {"path": str(folder / "evidence")},
+        # Short clips: a demo's last ones should be there before its folder goes.
+        "evidence": {"path": str(folder / "evidence"), "longest_clip_s": 12},
         "selftest": {"interval_s": 10},
         "web": {"port": _free_or_any(WEB_PORT), "public_url": None},
         "metrics": {"port": _free_or_any(METRICS_PORT)},

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-LONGEST_S = 60.0
-# Of a clip longer than that, so much is shown before the onset.
+LONGEST_S = 64.0  # a clip of the usual length with its rolls
+# Of a clip longer than that, so much is shown before the onset, or after the offset where it has only the end.
 LEAD_S = 10.0
 
 WIDTH_IN, HEIGHT_IN, DPI = 11.0, 6.6, 100
@@ -58,7 +59,10 @@ def picture(excerpt: Excerpt, event: PresenceEvent, detector: Detector) -> bytes
 
 def _shown(excerpt: Excerpt, event: PresenceEvent) -> Excerpt:
     rate, longest = excerpt.sample_rate_hz, round(LONGEST_S * excerpt.sample_rate_hz)
-    lead = round(((event.onset - excerpt.start).total_seconds() - LEAD_S) * rate)
+    lead_s = (event.onset - excerpt.start).total_seconds() - LEAD_S
+    if event.onset < excerpt.start and event.offset is not None:
+        lead_s = (event.offset - excerpt.start).total_seconds() + LEAD_S - LONGEST_S
+    lead = round(lead_s * rate)
     first = max(0, min(lead, excerpt.samples.size - longest))
     return excerpt.between(first, min(excerpt.samples.size, first + longest))
 
@@ -173,10 +177,7 @@ def _label_time(top: "Axes", bottom: "Axes", excerpt: Excerpt, event: PresenceEv
     """Seconds below, UTC above, and the event's extent between them."""
     bottom.set_xlabel(f"seconds after {_utc(excerpt.start)}")
     clock = top.secondary_xaxis("top")
-    ticks = [tick for tick in bottom.get_xticks() if 0 <= tick <= excerpt.length_s]
-    labels = [f"{excerpt.start.astimezone(UTC) + timedelta(seconds=tick):%H:%M:%S.%f}"[:-5] for tick in ticks]
-    labels = [label.removesuffix(".0") for label in labels]
-    clock.set_xticks(ticks, labels, fontsize=8)
+    clock.set_xticks(*round_times(excerpt, step_s=bottom.get_xticks()[1] - bottom.get_xticks()[0]), fontsize=8)
     clock.set_xlabel("UTC", fontsize=8, loc="right")
     onset_s = (event.onset - excerpt.start).total_seconds()
     end_s = excerpt.length_s if event.offset is None else (event.offset - excerpt.start).total_seconds()
@@ -184,6 +185,17 @@ def _label_time(top: "Axes", bottom: "Axes", excerpt: Excerpt, event: PresenceEv
         [max(0.0, onset_s), min(excerpt.length_s, end_s)], [1, 1], color=EVENT_COLOUR, linewidth=5,
         solid_capstyle="butt", transform=top.get_xaxis_transform(), clip_on=False, zorder=5,
     )  # fmt: skip
+
+
+def round_times(excerpt: Excerpt, *, step_s: float) -> tuple[list[float], list[str]]:
+    """Where UTC is a multiple of step_s: seconds after the excerpt's start, and the times of day."""
+    start = excerpt.start.astimezone(UTC)
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    begins_s = (start - midnight).total_seconds()
+    numbers = range(math.ceil(begins_s / step_s), math.floor((begins_s + excerpt.length_s) / step_s) + 1)
+    times = [midnight + timedelta(milliseconds=round(number * step_s * 1000)) for number in numbers]
+    labels = [f"{time:%H:%M:%S.%f}".rstrip("0").removesuffix(".") for time in times]
+    return [number * step_s - begins_s for number in numbers], labels
 
 
 def _title(excerpt: Excerpt, event: PresenceEvent, whole: Excerpt) -> str:

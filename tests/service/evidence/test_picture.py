@@ -14,7 +14,7 @@ from event_samples import EPOCH, event
 from fakes import write_tiny_model
 from seacanary.detection import Detector, DetectorSection
 from seacanary.evidence.look import Excerpt
-from seacanary.evidence.picture import DPI, EVENT_COLOUR, HEIGHT_IN, LONGEST_S, WIDTH_IN, picture
+from seacanary.evidence.picture import DPI, EVENT_COLOUR, HEIGHT_IN, LONGEST_S, WIDTH_IN, picture, round_times
 from seacanary.presence_event import PresenceEvent
 from seacanary.simulation import CallBouts, Scene, Soundscape
 
@@ -68,6 +68,21 @@ def test_of_a_long_clip_the_part_around_the_onset_is_shown(tiny: Detector) -> No
     assert np.ptp(marked(picture(quiet(300), late, tiny))) / np.ptp(
         marked(picture(quiet(LONGEST_S), heard(0, LONGEST_S), tiny))
     ) == pytest.approx(0.5, abs=0.02)
+
+
+def test_of_a_long_clip_of_an_end_the_end_is_shown(tiny: Detector) -> None:
+    whole = np.ptp(marked(picture(quiet(LONGEST_S), heard(0, LONGEST_S), tiny)))
+    ended = np.ptp(marked(picture(quiet(200), heard(-50, 198), tiny)))
+    assert ended / whole == pytest.approx((LONGEST_S - 2) / LONGEST_S, abs=0.03)  # the layout moves a little
+
+
+def test_the_upper_axis_has_round_times() -> None:
+    excerpt = Excerpt(np.zeros(8000 * 10, np.float32), 8000, EPOCH + timedelta(seconds=3.664))
+    assert round_times(excerpt, step_s=2.5) == (
+        [pytest.approx(1.336), pytest.approx(3.836), pytest.approx(6.336), pytest.approx(8.836)],
+        ["00:00:05", "00:00:07.5", "00:00:10", "00:00:12.5"],
+    )
+    assert round_times(excerpt, step_s=10)[1] == ["00:00:10"]
 
 
 @pytest.mark.parametrize("length_s", [0.001, 0.02, 0.1])
