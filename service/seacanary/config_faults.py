@@ -37,6 +37,8 @@ def _describe(fault: Any, model: type[BaseModel]) -> str:
             return f"{name}.kind: got '{context['tag']}', expected one of {context['expected_tags']}"
         case _:
             message = fault["msg"].removeprefix("Value error, ")
+            if not path:  # of the whole file: the message names what it is about
+                return str(message)
             return f"{name}: got {_shown(path, fault['input'])}: {message}{_about(path, parent)}"
 
 

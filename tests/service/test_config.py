@@ -133,7 +133,7 @@ CONTRADICTIONS = [
      r"alerts\.rules\.0\.hydrophones\.0: got 'x': .*; known are north, south, archive"),
     ({"publishers": [{"kind": "jsonl", "name": "@alerts", "path": "x.jsonl"}]},
      r"publishers\.0\.name: got '@alerts': names that begin with '@' .*choose another"),
-    ({"publishers": [WEBHOOK, WEBHOOK]}, r"publisher names must be unique in a station; used twice: people"),
+    ({"publishers": [WEBHOOK, WEBHOOK]}, r"1 mistake\n  publisher names must be unique in a station; used twice: people"),
 ]  # fmt: skip
 
 
