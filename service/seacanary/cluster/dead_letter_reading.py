@@ -1,6 +1,6 @@
 """Dead letters read again: which records were refused and why, and sending them once more."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from seacanary.cluster.dead_letters import OFFSET, PARTITION, REASON, TOPIC
 from seacanary.cluster.section import KafkaSection
-from seacanary.cluster.security import client_options
 from seacanary.cluster.topics import DEAD_LETTERS, ClusterUnreachable, topics
 from seacanary.errors import SeaCanaryError
+from seacanary.kafka_clients import client_options
 
 _POLL_MS = 500
 
@@ -48,7 +48,7 @@ class DeadLetter:
     value: bytes | None
 
 
-async def dead_letters(section: KafkaSection) -> AsyncIterator[DeadLetter]:
+async def dead_letters(section: KafkaSection) -> AsyncGenerator[DeadLetter, None]:
     """All letters that the brokers hold now, oldest first. What is no letter of ours is passed over.
 
     Raises:
@@ -131,4 +131,4 @@ def _letter(record: Any) -> DeadLetter | None:
 
 
 def _unreachable(section: KafkaSection, exc: Exception) -> ClusterUnreachable:
-    return ClusterUnreachable(f"kafka at {', '.join(section.bootstrap_servers)}: {type(exc).__name__}: {exc}")
+    return ClusterUnreachable(f"{section.place}: {type(exc).__name__}: {exc}")

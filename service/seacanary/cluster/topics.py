@@ -30,8 +30,8 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 )
 
 from seacanary.cluster.section import KafkaSection
-from seacanary.cluster.security import client_options
 from seacanary.errors import ConfigError, SeaCanaryError
+from seacanary.kafka_clients import client_options
 
 IMAGES, DETECTIONS, EVENTS = "images", "detections", "events"
 CURSORS, DEAD_LETTERS = "cursors", "deadletters"
@@ -145,7 +145,7 @@ async def _admin(section: KafkaSection) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except (KafkaError, OSError, TimeoutError) as exc:
-        raise ClusterUnreachable(f"kafka at {', '.join(section.bootstrap_servers)}: {_in_words(exc)}") from exc
+        raise ClusterUnreachable(f"{section.place}: {_in_words(exc)}") from exc
     finally:
         await admin.close()
 
