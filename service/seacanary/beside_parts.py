@@ -116,6 +116,9 @@ def _alerting(around: Surroundings) -> Part:
         hold_s=max(rule.hold_s for rule in rules),
         on_step=partial(count_alerts, around.metrics),
     )
+    for rule in config.alerts.rules:  # from zero, so that a rate sees the first alert
+        for notice in rule.notices:
+            around.metrics.alerts.labels(rule.name, notice)
     return Part("alerts", alerting.run, drain=alerting.drain)
 
 

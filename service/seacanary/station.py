@@ -97,7 +97,7 @@ class Station:
         self._done_files: set[str] = set()
         self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
-        metrics.build.info({"version": __version__, "model": detector.contract.model_id})
+        metrics.build.info({"version": __version__, "model": detector.contract.model_id, "provider": detector.provider})
 
     def stop(self) -> None:
         """End capture here; what was captured is analysed, journalled and published."""

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import get_args
 
+from seacanary.events import EventKind
+from seacanary.evidence.clips import ClipOutcome
 from seacanary.hydrophone import Hydrophone
 from seacanary.ledger import LedgerTotals
 from seacanary.metrics import Metrics
@@ -112,8 +114,19 @@ class Telemetry:
     def export_capture(self, hydrophones: Mapping[str, Hydrophone], *, ntp_error_s: float | None) -> None:
         """As export, of what was heard and when alone: where presence is followed elsewhere."""
         for name, hydrophone in hydrophones.items():
+            if name not in self._exported:
+                self._begin(name, hydrophone)
             self._export_ledger(name, hydrophone)
             self._export_clock(name, hydrophone, ntp_error_s)
+
+    def _begin(self, name: str, hydrophone: Hydrophone) -> None:
+        """Counters of a hydrophone at zero: a rate over a series that begins at 1 would miss its first count."""
+        self._metrics.windows_shed.labels(name)
+        for outcome in get_args(ClipOutcome):
+            self._metrics.evidence_clips.labels(name, outcome)
+        for tracker in hydrophone.trackers:
+            for kind in get_args(EventKind):
+                self._metrics.events.labels(name, tracker.species, kind)
 
     def _export_ledger(self, name: str, hydrophone: Hydrophone) -> None:
         ledger, metrics = hydrophone.intake.ledger, self._metrics
