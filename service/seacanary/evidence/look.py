@@ -119,6 +119,7 @@ def look_at(excerpt: Excerpt, detector: Detector) -> Composite:
     judged: list[Judged] = []
     for first, end in excerpt.heard():
         pcm, at_column = _at_model_rate(excerpt, first, end, detector)
+        pcm = pcm[: max(0, columns - at_column) * column_samples]  # rounding may give it one more than the clip has
         seen[at_column : at_column + pcm.size // column_samples] = True
         judged += _lay_stretch(canvas, pcm, at_column, detector, excerpt.sample_rate_hz)
     image, mask_probability = canvas.averaged(seen)

@@ -82,3 +82,16 @@ def test_a_part_keeps_its_time_and_what_it_misses() -> None:
     assert part.missing == ((0, 300), (2800, 2900))
     np.testing.assert_array_equal(part.samples, clip.samples[3200:6100])
     assert list(part.heard()) == [(300, 2800)]
+
+
+@pytest.mark.parametrize(
+    ("sample_rate_hz", "samples", "gaps"),
+    [(44_100, 63_503, ((8868, 50_921), (56_686, 58_647))), (48_000, 136_703, ((7865, 19_661), (96_852, 101_420)))],
+)
+def test_a_gap_at_any_rate_and_place_leaves_the_clip_its_length(
+    detector: Detector, sample_rate_hz: int, samples: int, gaps: tuple[tuple[int, int], ...]
+) -> None:
+    composite = look_at(Excerpt(np.ones(samples, np.float32), sample_rate_hz, EPOCH, gaps), detector)
+    column_samples = detector.contract.transform.column_samples * sample_rate_hz / detector.contract.sample_rate_hz
+    assert composite.image.shape[1] == samples // column_samples
+    assert not np.isnan(composite.image[:, -1]).any()
