@@ -23,7 +23,7 @@ from seacanary_models.headline import HeadlineFiles
 from seacanary_models.html_report import write_report
 from seacanary_models.mgc_benchmark import SHARD_WINDOWS, SIZES, BenchmarkPart, make_part
 from seacanary_models.recordings import read_catalogue
-from seacanary_models.reporting import Evaluation, read_json, write_json
+from seacanary_models.reporting import Evaluation, read_json, refreshed, write_json
 from seacanary_models.reporting import evaluate as evaluate_model
 from seacanary_models.training import Step, train
 from seacanary_models.variant_report import VariantReport, variants_section
@@ -64,6 +64,11 @@ Card = Annotated[
     Path | None, typer.Option(help="Where else the model card goes; by default docs/, of preset smoke nowhere.")
 ]
 DEFAULT_AUDIO, DEFAULT_WORK = Path("../shared/data/audio"), Path("work")
+Cells = Annotated[Path, typer.Option(help="Cells of `reproduce`.")]
+FalsePresence = Annotated[Path, typer.Option(help="Summary of the day without animals (make false-presence).")]
+Classical = Annotated[Path, typer.Option(help="What `classical` measured.")]
+DEFAULT_CELLS, DEFAULT_CLASSICAL = Path("benchmarks/mgc/cells-cpu"), Path("benchmarks/mgc/classical.json")
+DEFAULT_FALSE_PRESENCE = Path("benchmarks/false_presence/summary.json")
 SHIPPED, SHIPPED_CARD = Path("models/artifacts"), Path("docs/model-card.md")
 
 
@@ -142,11 +147,9 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option(help="Folder for one self-contained HTML report and its figures as PNG.")
     ] = None,
-    cells: Annotated[Path, typer.Option(help="Cells of `reproduce`.")] = Path("benchmarks/mgc/cells-cpu"),
-    false_presence: Annotated[
-        Path, typer.Option(help="Summary of the day without animals (make false-presence).")
-    ] = Path("benchmarks/false_presence/summary.json"),
-    classical: Annotated[Path, typer.Option(help="What `classical` measured.")] = Path("benchmarks/mgc/classical.json"),
+    cells: Cells = DEFAULT_CELLS,
+    false_presence: FalsePresence = DEFAULT_FALSE_PRESENCE,
+    classical: Classical = DEFAULT_CLASSICAL,
     range_windows: Annotated[
         int, typer.Option(min=0, help="Windows per point of the detection range; 0: not measured.")
     ] = 12,
@@ -179,8 +182,24 @@ def evaluate(
     write_json(done.report, folder / "evaluation.json")
     if html is not None:
         console.print(f"report: {write_report(done.measured, html)}")
-    _write_card(folder, card, preset)
+    _write_card(folder, _elsewhere(card, preset))
     console.print(_summary(done.report))
+
+
+@app.command("card")
+def card_command(
+    *,
+    artifacts: Annotated[Path, typer.Option(help="Folder of the model.")] = SHIPPED,
+    card: Annotated[Path, typer.Option(help="Where else the model card goes.")] = SHIPPED_CARD,
+    cells: Cells = DEFAULT_CELLS,
+    false_presence: FalsePresence = DEFAULT_FALSE_PRESENCE,
+    classical: Classical = DEFAULT_CLASSICAL,
+) -> None:
+    """Bring evaluation.json and the card up to date with what other commands have measured of the same model."""
+    files = HeadlineFiles(cells=cells, false_presence=false_presence, classical=classical)
+    write_json(refreshed(read_json(artifacts / "evaluation.json"), files), artifacts / "evaluation.json")
+    _write_card(artifacts, card)
+    _write_checksums(artifacts)
 
 
 @app.command("export")
@@ -219,9 +238,8 @@ def export_command(
     )
     with console.status("exporting") as status:
         parity, _ = export_all(job, stage=status.update)
-    _write_card(folder, card, preset)
-    names = ("evaluation.json", REPORT_FILE, "MODEL_CARD.md")
-    (folder / "checksums.txt").write_text(checksums(folder, names), encoding="utf-8")
+    _write_card(folder, _elsewhere(card, preset))
+    _write_checksums(folder)
     console.print(f"exported {report['model_id']}: {parity}", highlight=False)
 
 
@@ -254,12 +272,20 @@ def _model_folder(asked: Path | None, work: Path, preset: str) -> Path:
     return asked or (SHIPPED if preset in WITH_BENCHMARK else work / f"artifacts-{preset}")
 
 
-def _write_card(folder: Path, card: Path | None, preset: str) -> None:
+def _write_checksums(folder: Path) -> None:
+    names = ("evaluation.json", REPORT_FILE, "MODEL_CARD.md")
+    (folder / "checksums.txt").write_text(checksums(folder, names), encoding="utf-8")
+
+
+def _elsewhere(card: Path | None, preset: str) -> Path | None:
+    return card or (SHIPPED_CARD if preset in WITH_BENCHMARK else None)
+
+
+def _write_card(folder: Path, elsewhere: Path | None) -> None:
     text = model_card(read_json(folder / "evaluation.json"))
     variants = folder / REPORT_FILE
     if variants.exists():
         text += "\n" + variants_section(VariantReport.model_validate_json(variants.read_text(encoding="utf-8")))
-    elsewhere = card or (SHIPPED_CARD if preset in WITH_BENCHMARK else None)
     for path in (folder / "MODEL_CARD.md", *([elsewhere] if elsewhere else [])):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,12 @@ def evaluate(work: Evaluation, *, stage: Callable[[str], None]) -> Evaluated:
     top = headline({"model_id": model_id, **body}, work.files)
     report = {"model_id": model_id, **top, **body}
     return Evaluated(report, _measured_of(report, calibration, benchmark, streams=streams, ranges=ranges))
+
+
+def refreshed(report: Mapping[str, Any], files: HeadlineFiles) -> dict[str, Any]:
+    """A report with what other commands have measured since, and the headline that follows from it."""
+    pieces = {"false_presence": _piece(files.false_presence), "classical": _piece(files.classical)}
+    return {**report, **headline({**report, **pieces}, files), **pieces}
 
 
 def _on_real_noise(work: Evaluation, *, stage: Callable[[str], None]) -> tuple[Calibration, dict[str, Any]]:

@@ -1,5 +1,8 @@
 """The seacanary-models command: help that teaches, and mistakes that end with code 2."""
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ from typer.testing import CliRunner
 from seacanary_models import cli
 
 pytestmark = pytest.mark.torch
+REPOSITORY = Path(__file__).parents[2]
+SHIPPED, DAY = REPOSITORY / "models/artifacts", REPOSITORY / "benchmarks/false_presence/summary.json"
 
 
 @pytest.mark.parametrize("command", ["simulate", "train", "evaluate", "export"])
@@ -51,3 +56,19 @@ def test_a_trial_is_not_written_over_the_shipped_model(
 ) -> None:
     assert run(monkeypatch, "export", "--preset", "smoke", "--work", str(tmp_path)) == 2
     assert str(tmp_path / "artifacts-smoke" / "evaluation.json") in capsys.readouterr().err.replace("\n", "")
+
+
+def test_the_card_takes_up_what_was_measured_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(SHIPPED, model)
+    report = json.loads((model / "evaluation.json").read_text())
+    day = {**json.loads(DAY.read_text()), "model_id": report["model_id"], "false_events_per_day": 12.5}
+    (tmp_path / "day.json").write_text(json.dumps(day))
+    card = tmp_path / "card.md"
+    arguments = ["card", "--artifacts", str(model), "--card", str(card), "--false-presence", str(tmp_path / "day.json")]
+    assert run(monkeypatch, *arguments) in (0, None), capsys.readouterr().err
+    assert json.loads((model / "evaluation.json").read_text())["false_events_per_day"] == 12.5
+    assert "| `false_events_per_day` | 12.5 |" in card.read_text()
+    assert hashlib.sha256((model / "evaluation.json").read_bytes()).hexdigest() in (model / "checksums.txt").read_text()
