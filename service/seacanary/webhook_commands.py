@@ -67,6 +67,8 @@ def list_dead_letters(
     """List the events that were put aside, with the reason."""
     station = _or_exit(lambda: read_config(config))
     letters = _or_exit(lambda: _in_journal(station, lambda store: store.dead_letters(name)))
+    if name is not None and not letters:
+        _require_publisher(station, name, config)
     if as_json:
         for letter in letters:
             typer.echo(json.dumps(_facts(letter)))
@@ -110,11 +112,20 @@ def _on_letters(
         return act(store, name, wanted)
 
     done = _or_exit(lambda: _in_journal(station, on_store))
+    if not done:
+        _require_publisher(station, name, config)
     missing = len(set(sequences or ())) - done
     if missing > 0:
         _complain(f"{name}: {missing} of these are no dead letters of it; see `seacanary webhooks deadletters list`")
         raise typer.Exit(1 if done else 2)
     return done
+
+
+def _require_publisher(station: StationConfig, name: str, config: Path) -> None:
+    """Complain of a name that is no publisher's; one that was taken out may still have dead letters."""
+    names = [section.name for section in station.publishers]
+    if name not in names:
+        _fail(f"{config}: no publisher named {name!r}; there are: {', '.join(names) or 'none'}")
 
 
 def _in_journal(station: StationConfig, act: Callable[[JournalStore], T]) -> T:

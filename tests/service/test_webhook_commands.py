@@ -69,7 +69,6 @@ def test_dead_letters_are_listed_as_json(station: Path) -> None:
         "retry": False,
     }
     assert len(others) == 2
-    assert call("deadletters", "list", station, "other").stdout == "no dead letters\n"
 
 
 def test_some_or_all_are_marked_to_be_tried_again_while_the_station_runs(station: Path) -> None:
@@ -134,3 +133,20 @@ def test_a_webhook_that_is_not_there_is_named(tmp_path: Path) -> None:
     shown = call("test", config(tmp_path, webhook(Receiver())), "other")
     assert shown.exit_code == 2
     assert "no webhook named 'other'; there are: hook" in shown.stderr
+
+
+@pytest.mark.parametrize("command", [("list",), ("retry", "--all"), ("drop", "--all")])
+def test_a_publisher_that_is_neither_configured_nor_has_dead_letters_is_a_mistake(
+    station: Path, command: tuple[str, ...]
+) -> None:
+    shown = call("deadletters", command[0], station, "fra", *command[1:])
+    assert shown.exit_code == 2
+    assert "no publisher named 'fra'; there are: far" in shown.stderr
+    assert letters(station) == {1: False, 2: False, 3: False}
+
+
+def test_dead_letters_of_a_publisher_that_was_taken_out_can_be_dropped(station: Path) -> None:
+    config(station.parent, {"kind": "jsonl", "name": "another", "path": str(station.with_name("events.jsonl"))})
+    assert call("deadletters", "list", station, "another").stdout == "no dead letters\n"
+    assert call("deadletters", "drop", station, "far", "--all").exit_code == 0
+    assert letters(station) == {}
