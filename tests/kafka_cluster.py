@@ -88,7 +88,7 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
-    def send(self, sent: Sequence[Envelope], *, raw: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    def send(self, sent: Sequence[Envelope], *, raw: Sequence[tuple[bytes, bytes | None]] = ()) -> None:
         """Send envelopes in their order, and other records behind them."""
         _run(self._send([(key_of(item.station, item.hydrophone), encode(item)) for item in sent] + list(raw)))
 
@@ -115,7 +115,7 @@ class Cluster:
             "metrics": {"enabled": False},
         }
 
-    async def _send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+    async def _send(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         producer = AIOKafkaProducer(**client_options(self.kafka), acks="all")
         await producer.start()
         try:

@@ -1,5 +1,6 @@
 """Workers on a real Kafka: whatever becomes of them, the events are those of one station."""
 
+import itertools
 import json
 import signal
 import time
@@ -76,7 +77,7 @@ def test_workers_killed_in_the_middle_lose_and_repeat_nothing(cluster: Cluster, 
     wait_ready(workers)
     sent = in_turn(scene.sent)
     cuts = np.linspace(0, len(sent), KILLS + 2).astype(int)
-    for kill, (begin, end) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for kill, (begin, end) in enumerate(itertools.pairwise(cuts)):
         cluster.send(sent[begin:end])
         if kill == KILLS:
             break
@@ -108,7 +109,7 @@ def test_an_exception_in_an_agent_ends_the_process_and_loses_nothing(
 def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_flows(cluster: Cluster, scene: Scene) -> None:
     cluster.start()
     sent = in_turn(scene.sent)
-    bad = [(b"test/h0", b"no envelope"), (b"test/h1", b""), (b"odd", b"SCE\x09" + bytes(20))]
+    bad = [(b"test/h0", b"no envelope"), (b"test/h1", b""), (b"test/h2", None), (b"odd", b"SCE\x09" + bytes(20))]
     cluster.send(sent[:100], raw=bad)
     cluster.send(sent[100:])
     cluster.wait_done()

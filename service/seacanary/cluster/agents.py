@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import faust
 from faust import Stream
-from faust.types import EventT, TopicT
+from faust.types import TopicT
 
-from seacanary.cluster.acknowledging import Acknowledging
+from seacanary.cluster.acknowledging import Acknowledging, HeldEvent
 from seacanary.cluster.app import raw_topic
 from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering
@@ -56,7 +55,7 @@ def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring
     """Images to detections, in batches; each hydrophone's order stays, since its partition does."""
     detections = around.topic(DETECTIONS)
 
-    async def readable(event: EventT[Any]) -> Any:
+    async def readable(event: HeldEvent) -> Any:
         try:
             return inferring.read(event.value)
         except EnvelopeRefused as refused:
@@ -64,7 +63,7 @@ def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring
             around.count("infer", "refused")
             return None
 
-    async def judge(events: Sequence[EventT[Any]]) -> None:
+    async def judge(events: Sequence[HeldEvent]) -> None:
         read = [(event, await readable(event)) for event in events]
         items = [item for _, item in read if item is not None]
         places = [event.message.partition for event, item in read if item is not None]
@@ -85,7 +84,7 @@ def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring
             async for events in stream.noack_take(section.batch_images, within=section.deadline_s):
                 await judge(events)
                 for event in events:
-                    await stream.ack(event)
+                    event.acknowledge()
 
     _add_agent(around, IMAGES, infer)
 
@@ -95,7 +94,7 @@ def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) 
     events_topic = around.topic(EVENTS)
     acknowledging = Acknowledging()
 
-    async def conclude(event: EventT[Any]) -> Sequence[Awaitable[object]]:
+    async def conclude(event: HeldEvent) -> Sequence[Awaitable[object]]:
         try:
             item = _concludable(event)
             key = key_of(item.station, item.hydrophone)
@@ -117,7 +116,7 @@ def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) 
         with nothing_passes("track"):
             async for event in stream.noack().events():
                 writes = await conclude(event)
-                await acknowledging.after(writes, partial(stream.ack, event))
+                await acknowledging.after(writes, event.acknowledge)
 
     async def acknowledge() -> None:
         with nothing_passes("acknowledging"):
@@ -144,7 +143,7 @@ def add_deliver(around: Surroundings, delivering: Delivering) -> None:
                     await (await around.dead_letters.put(event, str(reason)))
                     around.count("deliver", "refused")
                 around.count("deliver", "concluded")
-                await stream.ack(event)
+                event.acknowledge()
 
     async def assigned(_: Any, assigned: Any, **__: Any) -> None:
         if any(partition.topic == name for partition in assigned):
@@ -165,7 +164,7 @@ def _add_agent(around: Surroundings, topic: str, agent: Callable[[Stream[Any]], 
     decorate(agent)  # type: ignore[arg-type]  # Faust hands over a Stream, and types it as its interface
 
 
-def _concludable(event: EventT[Any]) -> Concludable:
+def _concludable(event: HeldEvent) -> Concludable:
     item = decode(event.value or b"")
     if isinstance(item, ImageEnvelope):
         raise EnvelopeRefused("an image does not belong among the detections")

@@ -4,6 +4,7 @@ import faust
 from faust.types import TopicT
 from yarl import URL
 
+from seacanary.cluster.acknowledging import HeldEvent
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.security import faust_brokers, faust_credentials
 from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
@@ -31,6 +32,7 @@ def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
+        Event=HeldEvent,
         stream_buffer_maxsize=BUFFERED_RECORDS,
         topic_partitions=kafka.partitions,
         topic_replication_factor=kafka.replication,
@@ -43,7 +45,9 @@ def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
 
 def raw_topic(app: faust.App, name: str) -> TopicT:
     """A topic whose records are bytes: we read them ourselves, so that a bad one is ours to refuse."""
-    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    return app.topic(
+        name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
+    )
 
 
 def hydrophone_table(app: faust.App, kafka: KafkaSection) -> HydrophoneTable:

@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -12,11 +13,8 @@ async def test_records_are_acknowledged_in_order_once_their_writes_are_done() ->
     acknowledging = Acknowledging()
     running = asyncio.create_task(acknowledging.run())
 
-    async def acknowledge(number: int) -> None:
-        acknowledged.append(number)
-
     for number, write in enumerate(writes):
-        await acknowledging.after([write], lambda number=number: acknowledge(number))
+        await acknowledging.after([write], partial(acknowledged.append, number))
     writes[1].set_result(None)
     writes[2].set_result(None)
     await asyncio.sleep(0.01)
@@ -34,11 +32,8 @@ async def test_nothing_is_acknowledged_after_a_write_that_failed() -> None:
     failed.set_exception(OSError("no broker"))
     done.set_result(None)
 
-    async def acknowledge() -> None:
-        acknowledged.append(1)
-
-    await acknowledging.after([failed], acknowledge)
-    await acknowledging.after([done], acknowledge)
+    await acknowledging.after([failed], partial(acknowledged.append, 1))
+    await acknowledging.after([done], partial(acknowledged.append, 2))
     with pytest.raises(OSError, match="no broker"):
         await acknowledging.run()
     assert acknowledged == []
