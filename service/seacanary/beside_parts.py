@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 from seacanary.alerts.engine import Alerting, count_alerts
@@ -17,6 +18,7 @@ from seacanary.selftest import SelfTest, SelfTestSection
 from seacanary.web.review_links import ReviewLinks
 from seacanary.web.section import WebSection
 from seacanary.web.server import WebServer
+from seacanary.wiring import is_named_by
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,9 @@ async def open_beside(around: Surroundings, links: ReviewLinks | None) -> AsyncI
             beside.parts.append(_alerting(around))
         if config.web is not None and links is not None:
             beside.parts.append(await _web(around, config.web, links, opened))
+        await conditions.end_elsewhere(
+            lambda hydrophone: any(is_named_by(section, hydrophone) for section in config.sources), at=datetime.now(UTC)
+        )
         yield beside
 
 

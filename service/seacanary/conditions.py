@@ -102,6 +102,13 @@ class ConditionLog:
             self._since[held.condition, held.hydrophone] = held.since
             self._metrics.condition_state.labels(held.condition, held.hydrophone or "").set(1)
 
+    async def end_elsewhere(self, is_here: Callable[[str], bool], *, at: datetime) -> None:
+        """End the conditions of hydrophones that the station no longer has: nobody else would."""
+        for condition, hydrophone in list(self._since):
+            if hydrophone is not None and not is_here(hydrophone):
+                detail = "the hydrophone is not configured any more"
+                await self.note(condition, hydrophone, holds=False, at=at, detail=detail)
+
     def _event(
         self, key: tuple[str, str | None], change: Change, *, since: datetime, at: datetime, detail: str
     ) -> ConditionEvent:

@@ -124,3 +124,17 @@ async def test_what_is_noted_while_another_is_told_is_not_stored_before_its_own_
     names = ("clipping", "hum", "hum")
     await asyncio.gather(*(log.note(name, "north", holds=True, at=EPOCH) for name in names))
     assert stored == [("clipping", False), ("hum", True)]
+
+
+async def test_conditions_of_a_hydrophone_that_was_taken_out_end() -> None:
+    told = Told()
+    before = told.log()
+    for hydrophone in ("north", "south", None):
+        await before.note("clipping", hydrophone, holds=True, at=EPOCH)
+    log = told.log()
+    log.restore(before.states())
+    at = EPOCH + timedelta(hours=1)
+    await log.end_elsewhere(lambda hydrophone: hydrophone == "north", at=at)
+    assert [(e.hydrophone, e.change, e.at) for e in told.events[3:]] == [("south", "ended", at)]
+    assert (told.shown("clipping", "south"), told.shown("clipping", "north")) == (0, 1)
+    assert log.holds("clipping")
