@@ -98,15 +98,12 @@ def _sent(name: str, blocks: Sequence[AudioBlock], transformer: Transformer) -> 
         ImageEnvelope(image=image, number=number, contract_sha256=sha256, station=STATION, run=RUN, **_place(window))
         for number, (window, image) in enumerate(zip(windows, images, strict=True))
     ]
-    last = windows[-1]
     end = EndEnvelope(
         station=STATION,
         run=RUN,
         number=len(sent),
         hydrophone=name,
         reason="stream_ended",
-        epoch=last.epoch,
-        end_sample=last.end_sample,
     )
     return [*sent, end]
 

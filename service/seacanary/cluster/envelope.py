@@ -44,6 +44,12 @@ class EdgeClock:
     maximum_error_s: float | None = None
     broker_ahead_s: float | None = None
 
+    def is_unsure(self, tolerance_s: float) -> bool:
+        """Whether times may be wrong by more than this: the broker says so, or nobody keeps the clock."""
+        if self.broker_ahead_s is not None:
+            return abs(self.broker_ahead_s) > tolerance_s
+        return self.synchronised is False and (self.maximum_error_s or 0.0) > tolerance_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Addressed:
@@ -107,16 +113,12 @@ class EndEnvelope(_Addressed):
     Attributes:
         hydrophone: name of the hydrophone.
         reason: why.
-        epoch: stream epoch of what was heard last; None if nothing was since the station started.
-        end_sample: end of what was heard last in `epoch`; None with it.
         silent_s: how long a live hydrophone has been silent, seconds: only presences whose hold
             is no longer than this end. None: all end.
     """
 
     hydrophone: str
     reason: EndReason
-    epoch: AwareDatetime | None = None
-    end_sample: int | None = None
     silent_s: float | None = None
     kind: Literal["end"] = "end"
 

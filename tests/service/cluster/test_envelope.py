@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import EPOCH, tiny_contract
+from seacanary.audio import Window
 from seacanary.cluster.envelope import (
     DetectionEnvelope,
     EdgeClock,
@@ -22,7 +23,10 @@ from seacanary.cluster.envelope import (
     encode,
     key_of,
 )
+from seacanary.detection import DetectorSection
+from seacanary.image_detection import Transformer
 from seacanary.observations import CallSpan, Detection, Unobserved
+from seacanary.simulation import Scene, Soundscape
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 instants = st.integers(0, 4 * 10**15).map(lambda us: datetime(1990, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
@@ -87,8 +91,6 @@ envelopes = st.one_of(
         **addressed,
         hydrophone=names,
         reason=st.sampled_from(["stream_ended", "station_stopped", "lost_coverage"]),
-        epoch=st.none() | instants,
-        end_sample=st.none() | positions,
         silent_s=st.none() | st.floats(0, 1e6),
     ),
 )
@@ -204,3 +206,34 @@ def test_the_contract_hash_tells_contracts_apart() -> None:
 
 def test_a_hydrophone_has_its_station_in_its_key() -> None:
     assert key_of("pier", "h1") == b"pier/h1"
+
+
+@pytest.mark.parametrize(
+    ("clock", "unsure"),
+    [
+        (EdgeClock(), False),
+        (EdgeClock(synchronised=True, maximum_error_s=0.1, broker_ahead_s=-3599.9), True),
+        (EdgeClock(synchronised=False, maximum_error_s=16.0, broker_ahead_s=0.2), False),
+        (EdgeClock(synchronised=False, maximum_error_s=16.0), True),
+        (EdgeClock(synchronised=False, maximum_error_s=0.5), False),
+        (EdgeClock(synchronised=True, maximum_error_s=16.0), False),
+    ],
+)
+def test_a_clock_is_unsure_if_the_broker_disagrees_or_nobody_keeps_it(clock: EdgeClock, unsure: bool) -> None:
+    assert clock.is_unsure(2.0) == unsure
+
+
+def test_an_image_of_simulated_sound_takes_less_than_four_fifths_of_its_pixels() -> None:
+    transformer = Transformer.load(DetectorSection(sessions=1))
+    contract = transformer.contract
+    scape = Soundscape(Scene(seed=4), sample_rate_hz=contract.sample_rate_hz)
+    pcm = np.concatenate([scape.render(contract.window_samples // 4).samples for _ in range(12)]).astype(np.float32)
+    windows = [
+        Window("h1", pcm[first : first + contract.window_samples], EPOCH, EPOCH, first, first + 1, 384_000)
+        for first in range(0, pcm.size - contract.window_samples + 1, contract.hop_samples)
+    ]
+    images = transformer.images(windows)
+    sizes = [len(encode(image_envelope(image))) for image in images]
+    transformer.close()
+    assert len(sizes) == 5
+    assert np.mean(sizes) < 0.8 * images[0].size
