@@ -76,8 +76,10 @@ async def test_recall_falls_when_the_simulated_noise_rises(detector: Detector) -
         recalls.append({name: recall(metrics, name) for name in ("whistle", "beluga_click", "porpoise_click")})
     await test.aclose()
     still, storm = recalls
-    assert min(r for r in still.values() if r is not None) >= 0.75
+    # Of whistles the shipped model hears 6 of 8 at this level: four trials may well be two.
+    assert (still["whistle"] or 0.0) >= 0.5
     for call_type in ("beluga_click", "porpoise_click"):
+        assert (still[call_type] or 0.0) >= 0.75
         assert (storm[call_type] or 0.0) <= 0.25
     assert sum(r or 0.0 for r in storm.values()) < sum(r or 0.0 for r in still.values()) - 1
 
