@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from cluster_scene import GUARD, PRESENCE, Scene
 from kafka_server import KafkaServer
@@ -169,14 +170,17 @@ async def _records(section: KafkaSection, topic: str) -> list[Any]:
         await consumer.stop()
 
 
-async def _lag(section: KafkaSection) -> int:
-    """Records of all stages that are not committed yet."""
+async def _lag(section: KafkaSection) -> int | None:
+    """Records of all stages that are not committed yet; None while a new broker does not know."""
     admin = AIOKafkaAdminClient(**client_options(section))
     consumer = AIOKafkaConsumer(**client_options(section), group_id=None)
     await admin.start()
     await consumer.start()
     try:
-        committed = await admin.list_consumer_group_offsets(section.topic(GROUP))
+        try:
+            committed = await admin.list_consumer_group_offsets(section.topic(GROUP))
+        except GroupCoordinatorNotAvailableError:
+            return None
         names = {section.topic(name): section.partitions for name in (IMAGES, DETECTIONS)} | {section.topic(EVENTS): 1}
         ends = await consumer.end_offsets([TopicPartition(name, p) for name, n in names.items() for p in range(n)])
         return sum(end - max(committed[place].offset if place in committed else 0, 0) for place, end in ends.items())
