@@ -7,7 +7,7 @@ delivered again: Redis recognises it, a webhook's far side knows it by its id.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,7 @@ class Delivering:
         *,
         open_deliveries: Callable[[Journal, AsyncExitStack, OnChange], Sequence[Delivery]],
         on_change: OnChange,
+        newcomers: Collection[str] = (),
     ) -> None:
         """Prepare; begin() begins.
 
@@ -57,8 +58,10 @@ class Delivering:
             topic: what to read and write.
             open_deliveries: makes publishers' deliveries; what they hold is closed with the stack.
             on_change: learns of every step of every delivery.
+            newcomers: publishers that begin with what is to come when they are new: people.
         """
         self._path, self._topic, self._open_deliveries, self._on_change = path, topic, open_deliveries, on_change
+        self._newcomers = newcomers
         self._reached: dict[str, int] = {}
         self._said: dict[str, int] = {}
         self._journal: EventJournal | None = None
@@ -112,6 +115,11 @@ class Delivering:
     async def _take_over_cursors(self, journal: Journal) -> None:
         """The topic's word goes before the journal's: another worker may have delivered since."""
         self._said = await self._topic.cursors()
+        for publisher in self._newcomers:
+            if publisher not in self._said:
+                # Said before its first event comes: whoever takes over must not begin it anew further on.
+                await self._topic.say(publisher, journal.head)
+                self._said[publisher] = journal.head
         self._reached = dict(self._said)
         for publisher, sequence in self._said.items():
             await journal.move_cursor(publisher, min(sequence, journal.head))

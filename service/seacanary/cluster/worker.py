@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -30,6 +31,9 @@ from seacanary.image_detection import ImageJudge
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
 from seacanary.publishers.delivery import Delivery
+from seacanary.publishers.notify import NotifySection
+from seacanary.publishers.webhook_section import WebhookSection
+from seacanary.telemetry import Telemetry
 from seacanary.wiring import delivery_policy, open_publisher
 
 log = logging.getLogger(__name__)
@@ -55,6 +59,7 @@ class Worker:
         """
         config.presence.check(judge.contract)
         self._config, self._judge, self._metrics = config, judge, metrics
+        self._telemetry = Telemetry(metrics)
         self._stop = asyncio.Event()
         self._delivering: Delivering | None = None
         metrics.build.info({"version": __version__, "model": judge.contract.model_id})
@@ -88,6 +93,7 @@ class Worker:
             if app.should_stop:  # also when it has crashed, which nobody else would notice
                 log.critical("Faust has stopped by itself: %r", app.crash_reason)
                 end_process()
+            self._telemetry.age_deliveries(time.time())
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._stop.wait()
@@ -120,7 +126,8 @@ class Worker:
             self._config.worker.data / JOURNAL_FILE,
             _Topics(kafka, raw_topic(app, kafka.topic(CURSORS))),
             open_deliveries=self._open_deliveries,
-            on_change=lambda _: None,
+            on_change=partial(self._telemetry.delivery_changed, time.time),
+            newcomers=_people(self._config),
         )
 
     def _open_deliveries(self, journal: Journal, opened: AsyncExitStack, on_change: OnChange) -> Sequence[Delivery]:
@@ -170,6 +177,11 @@ async def _run(worker: Worker) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, worker.stop)
     await worker.run()
+
+
+def _people(config: WorkerConfig) -> list[str]:
+    """Publishers to people, who must not get years of events when they are new."""
+    return [section.name for section in config.publishers if isinstance(section, WebhookSection | NotifySection)]
 
 
 def _with_clip(event: PresenceEvent) -> PresenceEvent:

@@ -32,12 +32,12 @@ class Topic:
         self.said[publisher] = sequence
 
 
-def worker(path: Path, topic: Topic, publisher: ListPublisher) -> Delivering:
+def worker(path: Path, topic: Topic, publisher: ListPublisher, *, newcomers: Sequence[str] = ()) -> Delivering:
     def open_deliveries(journal: Journal, opened: AsyncExitStack, on_change: OnChange) -> Sequence[Delivery]:
         opened.push_async_callback(publisher.aclose)
         return [Delivery(journal, publisher, policy=DeliveryPolicy(), on_change=on_change)]
 
-    return Delivering(path, topic, open_deliveries=open_deliveries, on_change=lambda _: None)
+    return Delivering(path, topic, open_deliveries=open_deliveries, on_change=lambda _: None, newcomers=newcomers)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -97,6 +97,20 @@ async def test_a_worker_killed_before_it_said_how_far_it_was_is_repeated_not_ski
     assert [(e.sequence, e.entry_ms) for e in second.received] == [
         (e.sequence, e.entry_ms) for e in first.received[15:]
     ]
+
+
+async def test_people_who_are_new_get_what_is_to_come_whoever_delivers(tmp_path: Path) -> None:
+    topic, first, second = Topic(RECORDS[:12]), ListPublisher(), ListPublisher()
+    one = worker(tmp_path / "a.db", topic, first, newcomers=["list"])
+    one.begin()
+    await until(lambda: topic.said == {"list": 12})
+    await one.end()
+    topic.records += RECORDS[12:]
+    other = worker(tmp_path / "b.db", topic, second, newcomers=["list"])
+    other.begin()
+    await until(lambda: len(second.received) == 8)
+    await other.end()
+    assert (offsets(first), offsets(second)) == ([], list(range(12, 20)))
 
 
 async def test_what_is_not_held_is_not_taken(tmp_path: Path) -> None:
