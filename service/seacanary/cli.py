@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TextIO, TypeVar
 
@@ -104,13 +104,16 @@ def demo(
     seconds: Seconds = None,
     as_json: AsJson = False,
     seed: Annotated[int, typer.Option(min=0, help="of the simulated calls")] = 1,
+    folder: Annotated[
+        Path | None, typer.Option(help="where journal, events, clips and pictures stay; default: removed at the end")
+    ] = None,
 ) -> None:
     """Run an embedded station: no server, no hydrophone, no configuration.
 
     One hydrophone is simulated; the other replays a real recording with simulated calls mixed in.
     """
-    with tempfile.TemporaryDirectory(prefix="seacanary-demo-") as folder:
-        _run_station(demo_config(Path(folder), seed=seed), as_json=as_json, seconds=seconds)
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="seacanary-demo-") as place:
+        _run_station(demo_config(Path(place), seed=seed), as_json=as_json, seconds=seconds)
 
 
 @app.command(epilog=EPILOG)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,9 @@ DEMO = [sys.executable, "-m", "seacanary.cli", "demo", "--json"]
 
 
 @pytest.mark.timeout(120)
-def test_the_demo_hears_both_species_and_ends_by_itself() -> None:
-    answer = subprocess.run([*DEMO, "--seconds", "45"], capture_output=True, text=True, check=True)
+def test_the_demo_hears_both_species_keeps_their_clips_and_ends_by_itself(tmp_path: Path) -> None:
+    command = [*DEMO, "--seconds", "45", "--folder", str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
     objects = [json.loads(line) for line in answer.stdout.splitlines()]
     started = {(o["hydrophone"], o["species"]) for o in objects if o["type"] == "started"}
     assert {species for _, species in started} == {"beluga", "porpoise"}
@@ -26,6 +28,9 @@ def test_the_demo_hears_both_species_and_ends_by_itself() -> None:
     for ledger in summary["ledger"].values():
         assert ledger["captured"] > 40 * 384_000
         assert ledger["lost"] == 0
+    clips = {path.stem for path in tmp_path.glob("evidence/*/*/*.flac") if not path.stem.endswith("_x10")}
+    events = [json.loads(line)["data"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert clips == {Path(event["evidence"]).name for event in events if event["kind"] in ("started", "ended")}
 
 
 @pytest.mark.timeout(60)
