@@ -28,7 +28,7 @@ SPECIES = "beluga"
 HOLD_S = 3.0  # short, so that one bout is over before the next: it does not come into the latency
 # A source that was opened anew would begin a new epoch, and what a busy machine was late with would not be seen.
 PATIENT: Mapping[str, float] = {"stall_s": 60, "opening_s": 60}
-STAGES = ("rule", "event", "alert", "webhook")
+STAGES = ("rule", "audio", "event", "alert", "webhook")
 
 # The demo's belugas, none of its porpoises; pauses and calls per bout are the simulation's own.
 CALLS: Mapping[str, object] = {
@@ -45,6 +45,7 @@ class Timeline:
     Attributes:
         positive: when the last sample of the first positive window of the opening was recorded, by the stream's time.
         decided: the same of the window that made it a presence: k positive ones of n.
+        asked: when the model was asked about that window: the audio has come, and waited its turn.
         event: when the `started` event was in the journal.
         alert: when the alert was.
         webhook: when the receiver had verified its webhook.
@@ -52,6 +53,7 @@ class Timeline:
 
     positive: datetime
     decided: datetime
+    asked: datetime
     event: datetime
     alert: datetime
     webhook: datetime
@@ -64,7 +66,7 @@ class Timeline:
     @property
     def stages_s(self) -> dict[str, float]:
         """The latency's parts, by STAGES."""
-        instants = (self.positive, self.decided, self.event, self.alert, self.webhook)
+        instants = (self.positive, self.decided, self.asked, self.event, self.alert, self.webhook)
         pairs = zip(STAGES, instants, instants[1:], strict=False)
         return {stage: (end - begin).total_seconds() for stage, begin, end in pairs}
 
@@ -107,22 +109,36 @@ class Arrivals:
         return Reply()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A window that the model was asked about.
+
+    Attributes:
+        detection: its answer.
+        at: when it was asked.
+    """
+
+    detection: Detection
+    at: datetime
+
+
 class TappedDetector(Detector):
     """The station's detector, whose answers are kept."""
 
-    answers: list[Detection]
+    asked: list[Asked]
 
     @classmethod
     def load(cls, section: DetectorSection) -> Self:
         """As Detector.load."""
         detector = super().load(section)
-        detector.answers = []
+        detector.asked = []
         return detector
 
     def detect(self, windows: Sequence[Window]) -> list[Detection]:
-        """As Detector.detect; masks are not kept."""
+        """As Detector.detect."""
+        at = datetime.now(UTC)
         detections = super().detect(windows)
-        self.answers += detections
+        self.asked += [Asked(detection, at) for detection in detections]
         return detections
 
 
@@ -182,7 +198,7 @@ async def listen(folder: Path, *, hydrophones: int, redis_url: str, minutes: flo
         summary = await running
     detector.close()
     started, alerted = await _journalled(config.journal.path)
-    openings = Openings(detector.answers, detector.contract, config.presence)
+    openings = Openings(detector.asked, detector.contract, config.presence)
     timelines = [
         Timeline(*openings.of(event), begun, alert_at, arrivals.at[str(alert.id)])
         for alert, alert_at in alerted
@@ -195,25 +211,29 @@ async def listen(folder: Path, *, hydrophones: int, redis_url: str, minutes: flo
 
 
 class Openings:
-    """Finds the windows that opened a presence among all that the model answered."""
+    """Finds the windows that opened a presence among all that the model was asked about."""
 
-    def __init__(self, detections: Iterable[Detection], contract: ModelContract, presence: PresenceSection) -> None:
+    def __init__(self, asked: Iterable[Asked], contract: ModelContract, presence: PresenceSection) -> None:
         self._thresholds = presence.thresholds_for(contract, SPECIES)
         self._certain = presence.rule_for(SPECIES).certain
-        self._by_hydrophone: dict[str, list[Detection]] = {}
-        for detection in detections:
-            self._by_hydrophone.setdefault(detection.hydrophone, []).append(detection)
+        self._by_hydrophone: dict[str, list[Asked]] = {}
+        for one in asked:
+            self._by_hydrophone.setdefault(one.detection.hydrophone, []).append(one)
 
-    def of(self, event: PresenceEvent) -> tuple[datetime, datetime]:
-        """When the opening's first window was recorded to its end, and when its last was.
+    def of(self, event: PresenceEvent) -> tuple[datetime, datetime, datetime]:
+        """When the opening's first window was recorded to its end, when its last was, and when that was asked about.
 
         Raises:
             LookupError: the event does not begin with any of the windows: the measurement would be wrong.
         """
-        windows = sorted(self._by_hydrophone[event.hydrophone], key=lambda detection: detection.first_sample)
-        for place, window in enumerate(windows):
-            if window.epoch == event.epoch and window.end_sample > event.onset_sample and self._opens(window):
-                return recorded(window), recorded(windows[place + event.windows_seen - 1])
+        windows = sorted(
+            self._by_hydrophone[event.hydrophone], key=lambda one: (one.detection.epoch, one.detection.first_sample)
+        )
+        for place, one in enumerate(windows):
+            first = one.detection
+            if first.epoch == event.epoch and first.end_sample > event.onset_sample and self._opens(first):
+                last = windows[place + event.windows_seen - 1]
+                return recorded(first), recorded(last.detection), last.at
         raise LookupError(f"no positive window begins {event}")
 
     def _opens(self, window: Detection) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.delivery import figures, table
-from benchmarks.delivery_latency import Arrivals, Listened, Openings, Timeline, recorded, station_config
+from benchmarks.delivery_latency import Arrivals, Asked, Listened, Openings, Timeline, recorded, station_config
 from benchmarks.delivery_storm import Storm
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +44,11 @@ def window(number: int, whistle: float, *, late_s: float = 0.0) -> Detection:
     )
 
 
+def asked(windows: list[Detection]) -> list[Asked]:
+    """Each asked about a second after its end."""
+    return [Asked(window, recorded(window) + timedelta(seconds=1)) for window in windows]
+
+
 def deciding(windows: list[Detection]) -> list[tuple[PresenceEvent, int]]:
     """`started` events as the service makes them, each with the number of the window that decided."""
     beluga = next(t for t in trackers_for(CONTRACT, "station", "h0", PRESENCE) if t.species == "beluga")
@@ -54,17 +59,21 @@ def test_the_first_positive_window_is_where_the_latency_begins() -> None:
     windows = [window(n, p) for n, p in enumerate([0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.4, 0.9, 0.1, 0.9])]
     [(begun, last)] = deciding(windows)
     assert last == 11
-    assert Openings(windows, CONTRACT, PRESENCE).of(begun) == (recorded(windows[7]), recorded(windows[11]))
+    assert Openings(asked(windows), CONTRACT, PRESENCE).of(begun) == (
+        recorded(windows[7]),
+        recorded(windows[11]),
+        asked(windows)[11].at,
+    )
 
 
 @settings(deadline=None)
 @given(probabilities=st.lists(st.sampled_from([0.1, 0.4, 0.9]), max_size=60))
 def test_the_last_window_of_an_opening_is_the_one_that_decided(probabilities: list[float]) -> None:
     windows = [window(n, p) for n, p in enumerate(probabilities)]
-    openings = Openings(reversed(windows), CONTRACT, PRESENCE)
+    openings = Openings(reversed(asked(windows)), CONTRACT, PRESENCE)
     for begun, last in deciding(windows):
-        positive, decided = openings.of(begun)
-        assert decided == recorded(windows[last])
+        positive, decided, at = openings.of(begun)
+        assert (decided, at) == (recorded(windows[last]), asked(windows)[last].at)
         first = next(n for n, w in enumerate(windows) if recorded(w) == positive)
         assert probabilities[first] == 0.9
         assert last - first < PRESENCE.rule.n
@@ -73,7 +82,7 @@ def test_the_last_window_of_an_opening_is_the_one_that_decided(probabilities: li
 def test_an_event_of_windows_nobody_saw_is_an_error() -> None:
     [(begun, _)] = deciding([window(n, 0.9) for n in range(3)])
     with pytest.raises(LookupError, match="no positive window"):
-        Openings([window(0, 0.1)], CONTRACT, PRESENCE).of(begun)
+        Openings(asked([window(0, 0.1)]), CONTRACT, PRESENCE).of(begun)
 
 
 def test_a_window_was_recorded_at_the_earlier_of_two_times() -> None:
@@ -98,7 +107,7 @@ def test_figures_are_of_all_alerts_and_name_what_is_simulated() -> None:
     shown = table(
         results | {"machine": "m", "date": "d"} | Storm(10, 5, 1.0, 1.0, [alert_of(event(1))], RateLimit()).figures()
     )
-    assert shown.row_count == 9
+    assert shown.row_count == 10
 
 
 def test_the_stages_add_up_to_the_latency() -> None:
@@ -107,7 +116,7 @@ def test_the_stages_add_up_to_the_latency() -> None:
 
 
 def timeline(latency_s: float) -> Timeline:
-    steps = [EPOCH + timedelta(seconds=share * latency_s) for share in (0, 0.5, 0.75, 0.8, 1)]
+    steps = [EPOCH + timedelta(seconds=share * latency_s) for share in (0, 0.5, 0.6, 0.75, 0.8, 1)]
     return Timeline(*steps)
 
 
