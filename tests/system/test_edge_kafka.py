@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from byte_models import write_byte_model
-from cluster_samples import image
+from cluster_samples import HOP, image
 from kafka_server import KafkaServer, why_not
 from seacanary.cluster.edge_runner import kafka_carrier
 from seacanary.cluster.envelope import EdgeClock, Envelope, ImageEnvelope, decode, encode, key_of
@@ -167,19 +167,21 @@ def hydrophone_of(record: bytes) -> str:
 
 
 def assert_no_window_is_missing(envelopes: Sequence[Envelope], *, epochs: int) -> None:
-    """Within each epoch windows follow each other hop by hop."""
+    """Within each epoch windows follow each other hop by hop; what a stop cuts last may overlap more."""
     streams: dict[tuple[str, str], list[int]] = defaultdict(list)
     for item in envelopes:
         if isinstance(item, ImageEnvelope):
             streams[item.hydrophone, item.epoch.isoformat()].append(item.first_sample)
     assert len(streams) == epochs * len(HYDROPHONES)
     for firsts in streams.values():
-        assert {later - earlier for earlier, later in pairwise(sorted(set(firsts)))} <= {512}
+        hops = [later - earlier for earlier, later in pairwise(sorted(set(firsts)))]
+        assert set(hops[:-1]) <= {HOP}
+        assert all(hop <= HOP for hop in hops[-1:])
 
 
-def test_twenty_kills_lose_nothing_of_what_was_put_on_disk(kafka: KafkaSection, tmp_path: Path) -> None:
+def test_ten_kills_lose_nothing_of_what_was_put_on_disk(kafka: KafkaSection, tmp_path: Path) -> None:
     edge, rng = EdgeFolder(tmp_path, kafka), random.Random(6)
-    for _ in range(20):
+    for _ in range(10):
         before = edge.stored()
         with edge.process() as process:
             edge.wait_stored(before + rng.randint(1, 60))
@@ -187,13 +189,13 @@ def test_twenty_kills_lose_nothing_of_what_was_put_on_disk(kafka: KafkaSection, 
             process.kill()
     edge.finish()
     by_number = assert_all_arrived_in_order(edge)
-    assert_no_window_is_missing([decode(record) for record in by_number.values()], epochs=21)
+    assert_no_window_is_missing([decode(record) for record in by_number.values()], epochs=11)
 
 
 def test_a_broker_that_is_away_gets_all_of_it_in_order_when_it_is_back(
     kafka: KafkaSection, server: KafkaServer, tmp_path: Path
 ) -> None:
-    edge = EdgeFolder(tmp_path, kafka)
+    edge = EdgeFolder(tmp_path, kafka.model_copy(update={"request_timeout_s": 3.0}))
     with edge.process() as process:
         edge.wait_stored(60)
         edge.wait_empty()
