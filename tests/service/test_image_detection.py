@@ -13,6 +13,7 @@ from seacanary.detection import Detector, DetectorSection
 from seacanary.errors import ModelRefused
 from seacanary.image_detection import ImageJudge, Transformer
 from seacanary.observations import Detection
+from seacanary.simulation import Scene, Soundscape
 
 
 @dataclass(frozen=True)
@@ -111,3 +112,22 @@ def test_no_images_no_answers(tmp_path: Path) -> None:
     assert transformer.images([]) == []
     judge.close()
     transformer.close()
+
+
+def test_the_bundled_model_says_the_same_of_bytes_as_of_sound() -> None:
+    section = DetectorSection(sessions=1, keep_masks=True)
+    detector, transformer, judge = Detector.load(section), Transformer.load(section), ImageJudge.load(section)
+    contract = detector.contract
+    heard = []
+    for seed in (1, 2):
+        scape = Soundscape(Scene(seed=seed), sample_rate_hz=contract.sample_rate_hz)
+        pcm = np.concatenate([scape.render(contract.window_samples // 4).samples for _ in range(8)]).astype(np.float32)
+        heard += [
+            Window("h1", pcm[first : first + contract.window_samples], EPOCH, EPOCH, first, first + 1, 384_000)
+            for first in range(0, pcm.size - contract.window_samples + 1, contract.hop_samples)
+        ]
+    images = transformer.images(heard)
+    apart = judge.judge([image_of(w, image) for w, image in zip(heard, images, strict=True)])
+    assert [comparable(d) for d in apart] == [comparable(d) for d in detector.detect(heard)]
+    for part in (detector, transformer, judge):
+        part.close()
