@@ -4,7 +4,7 @@ PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 VENV := .venv
 MODELS_VENV := .venv-models
 PIP := -m pip --disable-pip-version-check --quiet
-SYSTEM_TEST_PACKAGES := redis-server libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium
+SYSTEM_TEST_PACKAGES := redis-server libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium openjdk-17-jre-headless maven
 CONFIG ?=
 SECONDS ?=
 MINUTES ?= 30
@@ -105,7 +105,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.python
 
 $(VENV)/.ready-dev: $(VENV)/.ready | test-packages
 	@echo "Adding the development tools to $(VENV)"
-	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[cpu,dev]'
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[cpu,cluster,dev]'
 	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[alsa]' \
 	  || echo "pyalsaaudio could not be built (it needs gcc and libasound2-dev): the alsa tests will be skipped" >&2
 	@touch $@
