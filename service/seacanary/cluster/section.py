@@ -19,7 +19,7 @@ class KafkaSection(KafkaConnection):
     topic_prefix: str = Field(
         "seacanary.",
         max_length=100,
-        pattern=r"^[\w.-]*$",
+        pattern=r"^[A-Za-z0-9._-]*$",
         description="before the names of all topics and consumer groups; two prefixes, two separate clusters",
     )
     partitions: int = Field(
@@ -35,7 +35,7 @@ class KafkaSection(KafkaConnection):
     images_kept_h: float = Field(
         6,
         ge=0.1,
-        description="hours that images wait for workers at most; 2 a second a hydrophone, 64 KiB or less each",
+        description="hours that images wait for workers; 2 a second a hydrophone, 64 KiB or less each",
     )
     detections_kept_h: float = Field(72, ge=0.1, description="hours that detections are kept")
     dead_letters_kept_days: float = Field(30, ge=0.1, description="days that refused records are kept")

@@ -25,7 +25,7 @@ def test_a_topic_has_the_prefix() -> None:
     assert KafkaSection(topic_prefix="trial-7.").topic("images") == "trial-7.images"
 
 
-@pytest.mark.parametrize("prefix", ["a b", "a/b", "x" * 101, "a\n"])
+@pytest.mark.parametrize("prefix", ["a b", "a/b", "x" * 101, "a\n", "ä"])
 def test_a_prefix_that_no_topic_can_have_is_refused(prefix: str) -> None:
     with pytest.raises(ValidationError, match="topic_prefix"):
         KafkaSection(topic_prefix=prefix)
