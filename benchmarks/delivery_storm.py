@@ -13,7 +13,7 @@ from typing import Any, Never
 from pydantic import SecretStr
 
 from seacanary.alerts.rules import AlertRule, AlertsSection, RateLimit
-from seacanary.alerts.engine import Alerting
+from seacanary.alerts.engine import CURSOR, Alerting
 from seacanary.event_ids import named_by
 from seacanary.events import AlertEvent, EventKind, PresenceEvent
 from seacanary.journal import Journal
@@ -90,8 +90,8 @@ async def storm(folder: Path, *, redis_url: str, channel_url: str, rounds: int =
             events = await _append_all(journal, rounds)
             appended_s = time.monotonic()
             await _until_told(journal, events // 2)
-            for publisher in ("alerts", redis.name, channel.name):
-                await journal.wait_delivered(publisher, journal.head)
+            for reader in (CURSOR, redis.name, channel.name):
+                await journal.wait_delivered(reader, journal.head)
             settled_s = time.monotonic()
         alerts = await _alerts(journal)
     await redis.aclose()
