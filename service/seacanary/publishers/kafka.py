@@ -102,7 +102,9 @@ class KafkaEvents:
         if producer is not None:
             # stop() alone flushes first: it waits for as long as a broker is frozen, and what it flushes then comes
             # after the next attempt has looked. There is no public way to give up what is not acknowledged.
-            await producer._sender.close()
+            sending = producer._sender.sender_task
+            sending.cancel()
+            await asyncio.wait([sending])
             with suppress(KafkaError, OSError, TimeoutError):
                 await producer.stop()
 
