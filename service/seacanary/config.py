@@ -25,6 +25,7 @@ from seacanary.metrics import MetricsSection
 from seacanary.presence_rules import PresenceSection
 from seacanary.publishers.delivery import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLinesSection
+from seacanary.publishers.kafka_section import KafkaEventsSection
 from seacanary.publishers.notify import NotifySection
 from seacanary.publishers.redis_streams import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
@@ -50,7 +51,8 @@ SourceSection = Annotated[
     Field(discriminator="kind"),
 ]
 PublisherSection = Annotated[
-    JsonLinesSection | RedisStreamsSection | WebhookSection | NotifySection, Field(discriminator="kind")
+    JsonLinesSection | RedisStreamsSection | WebhookSection | NotifySection | KafkaEventsSection,
+    Field(discriminator="kind"),
 ]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

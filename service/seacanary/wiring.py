@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Collection
 
 from seacanary.config import PublisherSection, SourceSection, StationConfig
+from seacanary.errors import ConfigError
 from seacanary.evidence.consumer import CURSOR as CLIPS
 from seacanary.evidence.extras import CURSOR as PICTURES
 from seacanary.publishers import Publisher
 from seacanary.publishers.circuit import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
+from seacanary.publishers.kafka_section import KafkaEventsSection
 from seacanary.publishers.notify import Links, Notify, NotifySection, Picture
 from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
 from seacanary.publishers.webhook import Webhook
@@ -74,6 +76,18 @@ def open_publisher(section: PublisherSection, *, links: Links, picture: Picture)
             return Webhook(section, links=links)
         case NotifySection():
             return Notify(section, links=links, picture=picture)
+        case KafkaEventsSection():
+            return _kafka_events(section)
+
+
+def _kafka_events(section: KafkaEventsSection) -> Publisher:
+    try:
+        from seacanary.publishers.kafka import KafkaEvents
+    except ImportError as exc:
+        raise ConfigError(
+            f"publisher {section.name}: kafka needs aiokafka, which is not installed; install seacanary[cluster]"
+        ) from exc
+    return KafkaEvents(section)
 
 
 def delivery_policy(section: PublisherSection, policy: DeliveryPolicy) -> DeliveryPolicy:

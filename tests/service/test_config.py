@@ -57,7 +57,7 @@ MISTAKES = [
     (("presence", "thresholds"), {"whistle": {"enter": 0.2, "leave": 0.5}}, r"presence\.thresholds\.whistle: got .*leave \(0\.5\) must be below enter"),
     (("batching", "max_windows"), 0, r"batching\.max_windows: got 0: .*greater than or equal to 1"),
     (("publishers", 0, "path"), None, r"publishers\.0\.path: missing"),
-    (("publishers", 0, "kind"), "kafka", r"publishers\.0\.kind: got 'kafka', expected one of 'jsonl', 'redis_streams'"),
+    (("publishers", 0, "kind"), "mqtt", r"publishers\.0\.kind: got 'mqtt', expected one of 'jsonl', 'redis_streams'"),
     (("metrics", "port"), 70000, r"metrics\.port: got 70000: .*less than or equal to 65535"),
     (("journal", "path"), 7, r"journal\.path: got 7: .*path"),
 ]  # fmt: skip

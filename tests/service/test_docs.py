@@ -14,6 +14,7 @@ from typer.main import get_command
 from documents import PAGES, ROOT, Block, anchors, blocks, links
 from seacanary.alerts.rules import AlertRule
 from seacanary.cli import app
+from seacanary.cluster.section import KafkaSection
 from seacanary.config import read_config
 from seacanary.events import CloudEvent, EventKind
 from seacanary.evidence.retention import EvidenceRetention
@@ -45,7 +46,9 @@ SECRET_FILES = {"control-room": SECRET, "database": SECRET, "ntfy": CHANNEL, "ma
 PACKAGES = {"seacanary_models"}
 
 # A list is no configuration of a station: Prometheus has such files.
-CONFIGURATIONS = [block for block in blocks("yaml") if isinstance(yaml.safe_load(block.text), dict)]
+MAPPINGS = [block for block in blocks("yaml") if isinstance(yaml.safe_load(block.text), dict)]
+OF_KAFKA = [block for block in MAPPINGS if yaml.safe_load(block.text).keys() == {"kafka"}]
+CONFIGURATIONS = [block for block in MAPPINGS if block not in OF_KAFKA]
 MESSAGES = blocks("json", RECEIVING)
 
 
@@ -60,6 +63,15 @@ def test_every_configuration_in_the_documents_is_good(
         (Path("secrets") / name).write_text(secret)
     Path("station.yaml").write_text(yaml.safe_dump(LEAST_STATION | yaml.safe_load(block.text)))
     read_config(Path("station.yaml"), ENVIRONMENT)
+
+
+@pytest.mark.parametrize("block", OF_KAFKA, ids=str)
+def test_every_section_about_kafka_is_good(block: Block, tmp_path: Path) -> None:
+    """A part of an edge's and of a worker's configuration; the files it names are not here."""
+    tree = yaml.safe_load(block.text)["kafka"]
+    (tmp_path / "password").write_text("a password")
+    tree["login"]["password_file"], tree["tls"]["ca_file"] = str(tmp_path / "password"), None
+    assert KafkaSection.model_validate(tree).login is not None
 
 
 def test_the_configurations_are_found() -> None:

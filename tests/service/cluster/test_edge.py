@@ -199,9 +199,9 @@ async def test_recordings_wait_for_room_so_that_nothing_of_them_is_shed(
 ) -> None:
     monkeypatch.setattr("seacanary.cluster.image_spool.FULL_ENOUGH", 0.2)  # what is under way must find its place
     carrier = ListCarrier(before=first_away(4))
-    run = Run(tmp_path, carrier, made, bound_bytes=100_000)
+    run = Run(tmp_path, carrier, made, bound_bytes=80_000)
     await run.to_end()
-    assert sum(len(item.record) for item in carrier.arrived) > 100_000
+    assert sum(len(item.record) for item in carrier.arrived) > 80_000
     assert not [item for item in carrier.envelopes if isinstance(item, LostEnvelope)]
 
 
