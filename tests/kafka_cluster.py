@@ -42,7 +42,7 @@ class WorkerProcess:
         path = folder / "worker.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         self._log = folder / "worker.log"
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHILD.parents[1])}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, CHILD, path, *planted], stdout=log, stderr=log, env=environment

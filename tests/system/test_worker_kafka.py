@@ -116,7 +116,7 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_flows(cluster
     assert_events_are_the_stations(cluster, scene)
     letters = {record.value: dict(record.headers) for record in cluster.records(DEAD_LETTERS)}
     assert letters.keys() == {value for _, value in bad}
-    assert b"version 9" in letters[bad[2][1]]["reason"]
+    assert b"version 9" in letters[bad[3][1]]["reason"]
     assert {headers["topic"] for headers in letters.values()} == {cluster.kafka.topic("images").encode()}
 
 

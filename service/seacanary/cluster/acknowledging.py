@@ -25,8 +25,13 @@ class HeldEvent(Event):
         return False
 
     def acknowledge(self) -> None:
-        """Let it be committed, with those before it."""
-        super().ack()
+        """Let it be committed, with those before it.
+
+        One that was read before a rebalance will be read again, and is not committed: its Table may have been
+        restored to what was before it.
+        """
+        if self.app.flow_control.is_active() and self.message.generation_id == self.app.consumer_generation_id:
+            super().ack()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from seacanary.cluster.envelope import EnvelopeRefused, ImageEnvelope, decode, e
 from seacanary.cluster.event_journal import EventRecord
 from seacanary.cluster.guarding import nothing_passes
 from seacanary.cluster.inferring import Inferring
+from seacanary.cluster.ordered_consumer import Order
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.tables import HydrophoneTable
 from seacanary.cluster.topics import DETECTIONS, EVENTS, IMAGES
@@ -35,12 +36,14 @@ class Surroundings:
         kafka: names of the topics.
         dead_letters: where refused records go.
         metrics: what to count on.
+        order: of the records in their partitions.
     """
 
     app: faust.App
     kafka: KafkaSection
     dead_letters: DeadLetters
     metrics: Metrics
+    order: Order
 
     def topic(self, name: str) -> TopicT:
         """A topic of this cluster, by its short name."""
@@ -82,6 +85,8 @@ def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring
     async def infer(stream: Stream[Any]) -> None:
         with nothing_passes("infer"):
             async for events in stream.noack_take(section.batch_images, within=section.deadline_s):
+                for event in events:
+                    around.order.check(event.message)
                 await judge(events)
                 for event in events:
                     event.acknowledge()
@@ -115,6 +120,7 @@ def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) 
     async def track(stream: Stream[Any]) -> None:
         with nothing_passes("track"):
             async for event in stream.noack().events():
+                around.order.check(event.message)
                 writes = await conclude(event)
                 await acknowledging.after(writes, event.acknowledge)
 

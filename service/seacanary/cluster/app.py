@@ -5,6 +5,7 @@ from faust.types import TopicT
 from yarl import URL
 
 from seacanary.cluster.acknowledging import HeldEvent
+from seacanary.cluster.ordered_consumer import OrderedTransport
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.security import faust_brokers, faust_credentials
 from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
@@ -21,7 +22,7 @@ def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
     Raises:
         ConfigError: a password, certificate or key cannot be read.
     """
-    return faust.App(
+    app = faust.App(
         kafka.topic(GROUP),
         broker=[URL(broker) for broker in faust_brokers(kafka)],
         broker_credentials=faust_credentials(kafka),
@@ -39,8 +40,12 @@ def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
         topic_disable_leader=True,
         store=f"{worker.store}://",
         datadir=str(worker.data / "faust"),
+        # A hydrophone's state is small, and quickly read.
+        table_standby_replicas=0,
         web_enabled=False,
     )
+    app.transport = OrderedTransport.of(app)
+    return app
 
 
 def raw_topic(app: faust.App, name: str) -> TopicT:

@@ -49,6 +49,13 @@ class TrackState(BaseModel):
         concluded = (*others, Concluded(run=run, number=number))[-RUNS_REMEMBERED:]
         return self.model_copy(update={"concluded": concluded, "follower": follower})
 
+    def is_before(self, other: "TrackState") -> bool:
+        """Whether the other state has grown out of this one."""
+        return self._ends_within(other) and not other._ends_within(self)
+
+    def _ends_within(self, other: "TrackState") -> bool:
+        return all(other.has(last.run, last.number) for last in self.concluded[-1:])
+
     def encoded(self) -> bytes:
         """As a Table's value: deflated JSON."""
         return zlib.compress(self.model_dump_json().encode(), level=1)

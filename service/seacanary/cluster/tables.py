@@ -1,13 +1,19 @@
 """HydrophoneTable: a Faust Table that says when what was set is with the brokers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from faust import App
 from faust.tables.table import Table
-from faust.types import FutureMessage
+from faust.types import EventT, FutureMessage
+from faust.types.tuples import Message
+
+from seacanary.cluster.state import TrackState
 
 # Part of the changelog topic's name: {app id}-{table}-changelog.
 HYDROPHONES = "hydrophones"
+# Old states leave early: whoever takes over reads all that is there. Kafka cleans whole segments, but never the newest.
+CHANGELOG = {"segment.bytes": str(8 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.2"}
 
 
 class HydrophoneTable(Table[bytes, bytes]):
@@ -33,6 +39,7 @@ class HydrophoneTable(Table[bytes, bytes]):
             partitions=partitions,
             key_type=bytes,
             value_type=bytes,
+            extra_topic_configs=CHANGELOG,
             **options,
         )
 
@@ -41,6 +48,23 @@ class HydrophoneTable(Table[bytes, bytes]):
         write = super().send_changelog(*args, **kwargs)
         self._writes.append(write)
         return write
+
+    def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
+        """Restore from the changelog, where the newest state counts, which need not be the last.
+
+        A worker that others took for dead writes its last states behind theirs when it comes back.
+        """
+        newest: dict[bytes, TrackState] = {}
+        super().apply_changelog_batch([event for event in batch if self._is_newest(event.message, newest)])
+
+    def _is_newest(self, message: Message, newest: dict[bytes, TrackState]) -> bool:
+        key, state = message.key or b"", TrackState.decoded(message.value or b"")
+        stored = None if key in newest else self.data.get(key)
+        known = newest.get(key) if stored is None else TrackState.decoded(stored)
+        if known is not None and state.is_before(known):
+            return False
+        newest[key] = state
+        return True
 
     def taken_writes(self) -> list[FutureMessage]:
         """The writes begun since this was last asked; each is done when the brokers have it."""

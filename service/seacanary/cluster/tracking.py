@@ -73,15 +73,19 @@ class Tracking:
             stored: what the Table holds of the hydrophone; None: nothing yet.
 
         Returns:
-            What it led to; None for one that was concluded before.
+            What it led to; None for one that was concluded before. The first such one after a takeover leads to
+            no event, but its state is to be stored again: this machine's disk may hold what the changelog does not.
 
         Raises:
             WrongContract: the detection is another model's.
             TrackStateRefused: `stored` cannot be read.
         """
-        known = self._known_as_stored(item, stored)
+        known, is_ours = self._known_as_stored(item, stored)
         if known.state.has(item.run, item.number):
-            return None
+            if stored is None or is_ours:
+                return None
+            self._known[item.station, item.hydrophone] = known
+            return Step([], stored)
         events = [self._complete(event) for event in self._concluded(known.follower, item)]
         state = known.state.after(item.run, item.number, known.follower.states())
         encoded = state.encoded()
@@ -99,10 +103,11 @@ class Tracking:
             case EndEnvelope():
                 return follower.close(item.reason) if item.silent_s is None else follower.fall_silent(item.silent_s)
 
-    def _known_as_stored(self, item: Concludable, stored: bytes | None) -> _Known:
+    def _known_as_stored(self, item: Concludable, stored: bytes | None) -> tuple[_Known, bool]:
+        """What the Table says of a hydrophone, and whether it is what we have stored there ourselves."""
         known = self._known.get((item.station, item.hydrophone))
         if known is not None and known.stored == stored:
-            return known
+            return known, True
         state = TrackState() if stored is None else TrackState.decoded(stored)
         follower = Follower(
             item.hydrophone,
@@ -112,7 +117,7 @@ class Tracking:
             guard=self._guard,
         )
         follower.restore(state.follower)
-        return _Known(follower, state, stored)
+        return _Known(follower, state, stored), False
 
 
 def _wrong(theirs: str, *, ours: str) -> str:

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 
 import faust
-from faust.types import TopicT
+from faust.types import TP, TopicT
 
 from seacanary import __version__
 from seacanary.cluster.agents import Surroundings, add_deliver, add_infer, add_track
@@ -20,6 +20,7 @@ from seacanary.cluster.delivering import Delivering, OnChange
 from seacanary.cluster.guarding import end_process
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.log_limits import LogLimit
+from seacanary.cluster.ordered_consumer import Order, OrderedConsumer
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topic_reading import event_records, newest_cursors
 from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, make_topics
@@ -103,7 +104,7 @@ class Worker:
     def _add_roles(self, app: faust.App, executor: ThreadPoolExecutor) -> None:
         config, roles = self._config, self._config.worker.roles
         letters = DeadLetters(raw_topic(app, config.kafka.topic(DEAD_LETTERS)), self._metrics)
-        around = Surroundings(app, config.kafka, letters, self._metrics)
+        around = Surroundings(app, config.kafka, letters, self._metrics, Order(lambda: _begins_at(app)))
         if "infer" in roles:
             add_infer(around, config.worker, Inferring(self._judge), executor)
         if "track" in roles:
@@ -126,11 +127,12 @@ class Worker:
             self._config.worker.data / JOURNAL_FILE,
             _Topics(kafka, raw_topic(app, kafka.topic(CURSORS))),
             open_deliveries=self._open_deliveries,
-            on_change=partial(self._telemetry.delivery_changed, time.time),
+            on_change=lambda status: self._telemetry.delivery_changed(time.time, status),
             newcomers=_people(self._config),
         )
 
     def _open_deliveries(self, journal: Journal, opened: AsyncExitStack, on_change: OnChange) -> Sequence[Delivery]:
+        self._telemetry = Telemetry(self._metrics)  # these deliveries count from zero again
         deliveries = []
         for section in self._config.publishers:
             publisher = open_publisher(section, links=lambda _: {}, picture=lambda _: None)
@@ -177,6 +179,11 @@ async def _run(worker: Worker) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, worker.stop)
     await worker.run()
+
+
+def _begins_at(app: faust.App) -> Mapping[TP, int]:
+    consumer = app.consumer
+    return consumer.begins_at if isinstance(consumer, OrderedConsumer) else {}
 
 
 def _people(config: WorkerConfig) -> list[str]:

@@ -1,9 +1,11 @@
 import asyncio
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from seacanary.cluster.acknowledging import Acknowledging
+from seacanary.cluster.acknowledging import Acknowledging, HeldEvent
 
 
 async def test_records_are_acknowledged_in_order_once_their_writes_are_done() -> None:
@@ -37,3 +39,30 @@ async def test_nothing_is_acknowledged_after_a_write_that_failed() -> None:
     with pytest.raises(OSError, match="no broker"):
         await acknowledging.run()
     assert acknowledged == []
+
+
+class Acked:
+    """A message that notes whether Faust heard of its acknowledgement."""
+
+    generation_id, acked = 4, 0
+
+    def ack(self, consumer: object) -> bool:
+        self.acked += 1
+        return True
+
+    def incref(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(("generation", "flows", "counts"), [(4, True, 1), (5, True, 0), (4, False, 0)])
+def test_a_record_is_acknowledged_by_us_alone_and_not_after_a_rebalance(
+    generation: int, flows: bool, counts: int
+) -> None:
+    message: Any = Acked()
+    app: Any = SimpleNamespace(
+        flow_control=SimpleNamespace(is_active=lambda: flows), consumer_generation_id=generation, consumer=None
+    )
+    event = HeldEvent(app, b"", b"", None, message)
+    event.ack()
+    assert message.acked == 0
+    event.acknowledge()
+    assert message.acked == counts

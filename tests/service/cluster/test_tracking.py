@@ -2,12 +2,13 @@
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cluster_scene import GUARD, PRESENCE, Scene, by_id, make_scene
+from cluster_scene import GUARD, PRESENCE, RUN, Scene, by_id, make_scene
 from seacanary.cluster.envelope import DetectionEnvelope, EndEnvelope, Envelope, decode, encode
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.state import RUNS_REMEMBERED, TrackState, TrackStateRefused
@@ -86,6 +87,22 @@ def test_records_that_come_again_change_nothing(scene: Scene, detections: list[E
     assert workers.events == _in_order(scene, detections)
 
 
+def test_a_record_that_comes_again_after_a_takeover_has_its_state_stored_again(
+    scene: Scene, detections: list[Envelope]
+) -> None:
+    """A disk may hold a state that never reached the changelog; the record must not be acknowledged without it."""
+    workers = Workers(scene, 2)
+    own: list[Any] = [item for item in detections if item.hydrophone == "h0"][:9]
+    for item in own:
+        workers.take(item)
+    stored = workers.table["h0"]
+    back = workers.trackings[1]
+    first, second = (back.take(item, stored=stored) for item in own[:2])
+    assert first is not None
+    assert (first.events, first.stored) == ([], stored)
+    assert second is None
+
+
 def test_what_was_not_stored_is_concluded_again_with_the_same_events(scene: Scene, detections: list[Envelope]) -> None:
     workers = Workers(scene, 2)
     random = np.random.default_rng(4)
@@ -139,6 +156,15 @@ def test_a_table_that_cannot_be_read_is_not_taken_for_empty(scene: Scene, detect
     workers.table["h0"] = b"\0"
     with pytest.raises(TrackStateRefused):
         workers.take(next(item for item in detections if item.hydrophone == "h0"))
+
+
+def test_states_know_which_of_them_is_the_newer() -> None:
+    run, next_run = RUN, RUN + timedelta(days=1)
+    chain = [TrackState()]
+    for at, number in ((run, 0), (run, 1), (run, 7), (next_run, 0), (next_run, 3)):
+        chain.append(chain[-1].after(at, number, {}))
+    for place, state in enumerate(chain):
+        assert [state.is_before(other) for other in chain] == [other > place for other in range(len(chain))]
 
 
 def test_runs_are_forgotten_oldest_first() -> None:
