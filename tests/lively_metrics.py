@@ -36,6 +36,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "band_hz": ("63", "12500"),
     "reference": ("full scale",),
     "snr_db": ("0", "10"),
+    "topic": ("seacanary.images",),
 }  # fmt: skip
 
 
