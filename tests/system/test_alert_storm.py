@@ -14,6 +14,7 @@ from seacanary.events import PresenceEvent
 from seacanary.journal import Journal
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
 ]

@@ -18,7 +18,7 @@ from seacanary.alerts.engine import CURSOR, Alerting
 from seacanary.events import AlertEvent, JournalEntry
 from seacanary.journal import Journal
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 TESTS = Path(__file__).parent.parent
 KILLS = 30

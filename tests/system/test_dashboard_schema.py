@@ -12,6 +12,7 @@ import pytest
 from dashboard_panels import FILES, FOLDER, dashboard, panels
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("npm") is None, reason="needs node and npm"),
 ]

@@ -31,7 +31,7 @@ from seacanary.cluster.shipping import BrokersAway
 from seacanary.cluster.topics import IMAGES, make_topics
 from topic_records import records_of
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CHILD = Path(__file__).parent / "edge_child.py"
 HYDROPHONES = ("a", "b", "c")

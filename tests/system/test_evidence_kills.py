@@ -24,7 +24,7 @@ TESTS = CHILD.parents[1]
 RATE_HZ = 8000
 KILLS = 20
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 def start(folder: Path, run: int, pause: str) -> subprocess.Popen[str]:

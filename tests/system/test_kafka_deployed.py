@@ -17,7 +17,7 @@ from redis_server import free_port
 from seacanary.cluster.section import KafkaLogin, KafkaSection
 from seacanary.cluster.topics import ClusterUnreachable, make_topics
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seacanary" / "kafka"
 PASSWORD = "k4fkaS3cret"

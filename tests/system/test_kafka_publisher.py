@@ -21,7 +21,7 @@ from seacanary.publishers.delivery import Delivery, DeliveryPolicy
 from seacanary.publishers.kafka import KafkaEvents
 from seacanary.publishers.kafka_section import KafkaEventsSection
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATIENT = DeliveryPolicy(batch=7, timeout_s=10, first_wait_s=0.05, longest_wait_s=0.5, recheck_s=0.2)
 

@@ -26,7 +26,7 @@ from seacanary.simulation import Ambient, CallBouts, Recorder, Scene, Soundscape
 from seacanary.sources import Source
 from seacanary.sources.simulated import SimulatedSection, SimulatedSource
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 RATE_HZ = 384_000
 NONE = CallBouts(bouts_per_min=0)

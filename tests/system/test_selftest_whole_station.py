@@ -17,6 +17,7 @@ from webhook_receiver import SECRET, Received, Receiver
 from whole_station import PATIENT, journalled, sampled, streamed, whole_station
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.system,
     pytest.mark.timeout(240),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),

@@ -16,7 +16,7 @@ from event_samples import event
 from seacanary.journal_store import JournalStore
 from webhook_receiver import Received, Receiver, Reply, always
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 TESTS = Path(__file__).parent.parent
 EVENTS = 60

@@ -18,7 +18,7 @@ from seacanary.cluster.guarding import BROKEN
 from seacanary.cluster.topics import DEAD_LETTERS, EVENTS
 from seacanary.events import JournalEntry
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLS = 6
 
