@@ -6,25 +6,25 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from fakes import write_tiny_model
+from fakes import tiny_contract, write_tiny_model
 from seacanary.contract import ModelContract
 
 
 def write_byte_model(folder: Path, contract: ModelContract | None = None) -> Path:
-    """The tiny model, with an M that sees its image in 256 steps."""
+    """The tiny model, with an M that sees its image in its contract's steps."""
     write_tiny_model(folder, contract)
-    put_on_byte_grid(folder / "model.onnx")
+    put_on_byte_grid(folder / "model.onnx", steps=(contract or tiny_contract()).image_steps)
     return folder
 
 
-def put_on_byte_grid(path: Path) -> None:
-    """Let an M round its image to multiples of 1/255 before anything else sees it."""
+def put_on_byte_grid(path: Path, *, steps: int) -> None:
+    """Let an M round its image to multiples of 1/steps before anything else sees it."""
     model = onnx.load(path)
     for node in model.graph.node:
         for place, name in enumerate(node.input):
             if name == "image":
                 node.input[place] = "image_on_grid"
-    steps = numpy_helper.from_array(np.array(255, np.float32), "grid_steps")
+    steps = numpy_helper.from_array(np.array(steps, np.float32), "grid_steps")
     model.graph.initializer.append(steps)
     grid = (
         helper.make_node("Mul", ["image", "grid_steps"], ["image_scaled"], name="grid_mul"),

@@ -1,15 +1,19 @@
-"""Images in steps of 1/255: what M learns from, and what fits one byte a pixel."""
+"""Images in few steps: what M sees, whether an image came straight from T or was sent as bytes.
+
+63 steps over 50 dB are 0.8 dB each, well under the spread of one pixel of noise, and an image in
+them is a third smaller on the wire than one in 255.
+"""
 
 from typing import Final
 
 import torch
 from torch import Tensor
 
-STEPS: Final = 255.0
+STEPS: Final = 63
 
 
 def on_byte_grid(image: Tensor) -> Tensor:
-    """An image [B, 1, 256, 256] rounded to the grid; one that lies on it stays as it is.
+    """An image [B, 1, 256, 256] rounded to multiples of 1 / STEPS; one that lies on them stays as it is.
 
     An image that was sent as bytes and one that came straight from T are then the same to M.
     """

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seacanary.contract import CallType, ModelContract
 from seacanary.errors import ModelRefused
-from seacanary_models.byte_images import on_byte_grid
+from seacanary_models.byte_images import STEPS, on_byte_grid
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier, mask_probability
 from seacanary_models.onnx_files import MODEL_FILE, TRANSFORM_FILE, open_session, run_in_batches, to_onnx, write_graph
 from seacanary_models.transforms import SAMPLE_RATE_HZ, TRANSFORM, WINDOW_SAMPLES, CompositeSpectrogram
@@ -118,6 +118,7 @@ def default_contract(
         transform=TRANSFORM,
         mask_threshold=config.mask_threshold,
         sigma_px=config.sigma_px,
+        image_steps=STEPS,
         provenance=dict(provenance),
     )
 
@@ -170,6 +171,7 @@ def check_contract(model: MaskGuidedClassifier, contract: ModelContract) -> None
         "call_types": (model.config.call_types, len(contract.call_types)),
         "mask_threshold": (model.config.mask_threshold, contract.mask_threshold),
         "sigma_px": (model.config.sigma_px, contract.sigma_px),
+        "image_steps": (STEPS, contract.image_steps),
         "temperature": (model.temperatures.tolist(), [c.temperature for c in contract.call_types]),
         "transform": (TRANSFORM, contract.transform),
         "window_samples": (WINDOW_SAMPLES, contract.window_samples),

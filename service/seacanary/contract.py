@@ -89,6 +89,9 @@ class ModelContract(BaseModel):
     transform: Transform
     mask_threshold: float = Field(0.5, gt=0, lt=1, description="mask_probability over which a pixel is call")
     sigma_px: float = Field(gt=0, description="fade width of the Gaussian soft mask inside M")
+    image_steps: int = Field(
+        255, ge=1, le=255, description="M rounds each pixel to multiples of one in this many: what a byte can carry"
+    )
     provenance: dict[str, str] = Field(default_factory=dict, description="how it was trained: data, seed, commit")
 
     @model_validator(mode="after")

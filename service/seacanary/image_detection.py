@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +30,13 @@ from seacanary.onnx_sessions import (
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-# Pixel values 0 to 255 stand for 0 to 1: the grid that M itself puts its image on.
-IMAGE_STEPS: Final = 255
-
 
 class PlacedImage(Placed, Protocol):
     """T's image of a window, with the window's place in its stream."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """uint8 [rows, columns], 0 to 255 for 0 to 1."""
+        """uint8 [rows, columns], 0 to the contract's image_steps for 0 to 1."""
 
 
 class Transformer:
@@ -64,18 +61,22 @@ class Transformer:
         return cls(sessions, contract)
 
     def images(self, windows: Sequence[Window]) -> list[NDArray[np.uint8]]:
-        """The image of each window, uint8 [rows, columns], read-only, 0 to 255 for 0 to 1."""
-        return self._pool.answers(_images_of, windows)
+        """The image of each window, uint8 [rows, columns], read-only, 0 to the contract's image_steps for 0 to 1."""
+        return self._pool.answers(self._images, windows)
 
     def close(self) -> None:
         """Stop the inference threads."""
         self._pool.close()
 
+    def _images(self, transform: "ort.InferenceSession", windows: Sequence[Window]) -> list[NDArray[np.uint8]]:
+        (image,) = transform.run(["image"], {"pcm": stacked_pcm(windows)})
+        return [as_bytes(one, self.contract.image_steps) for one in np.squeeze(image, axis=1)]
+
 
 class ImageJudge:
     """M alone: images in, the Detections out that Detector.detect would give of their windows.
 
-    They are equal to the bit where Detector's M rounds its image to the same 256 values and
+    They are equal to the bit where Detector's M rounds its image to the contract's steps and
     answers windows one by one, as on a CPU. Blocks while it runs; calls may overlap.
     """
 
@@ -123,20 +124,16 @@ class ImageJudge:
     def _judge_part(self, model: "ort.InferenceSession", images: Sequence[PlacedImage]) -> list[Detection]:
         import onnxruntime as ort
 
-        batch = np.stack([image.image for image in images])[:, np.newaxis].astype(np.float32) / np.float32(IMAGE_STEPS)
+        pixels = np.stack([image.image for image in images])[:, np.newaxis]
+        batch = pixels.astype(np.float32) / np.float32(self.contract.image_steps)
         return self._reading.detections(images, answer_of(model, ort.OrtValue.ortvalue_from_numpy(batch, self._device)))
 
 
-def as_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Round 0 to 1 to 0 to 255, halves to even, as ONNX's Round does."""
-    scaled: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * np.float32(IMAGE_STEPS)).astype(np.uint8)
+def as_bytes(image: NDArray[np.float32], steps: int) -> NDArray[np.uint8]:
+    """Round 0 to 1 to 0 to steps, halves to even, as ONNX's Round does."""
+    scaled: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * np.float32(steps)).astype(np.uint8)
     scaled.setflags(write=False)
     return scaled
-
-
-def _images_of(transform: "ort.InferenceSession", windows: Sequence[Window]) -> list[NDArray[np.uint8]]:
-    (image,) = transform.run(["image"], {"pcm": stacked_pcm(windows)})
-    return [as_bytes(one) for one in np.squeeze(image, axis=1)]
 
 
 def _open(path: Path, section: DetectorSection) -> tuple[list["ort.InferenceSession"], ModelContract]:

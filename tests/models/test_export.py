@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from seacanary.contract import ModelContract
 from seacanary.errors import ModelRefused
 from seacanary.simulation import training_window
+from seacanary_models.byte_images import STEPS
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.export import Parity, check_contract, check_parity, default_contract, export
 from seacanary_models.onnx_files import open_session, run_in_batches
@@ -74,7 +75,7 @@ def test_silence_has_a_finite_image_and_probability(exported: Exported) -> None:
 def test_an_image_sent_as_bytes_is_the_same_to_the_model(exported: Exported) -> None:
     transform, classifier = (open_session(path) for path in exported[1])
     (image,) = run_in_batches(transform, {"pcm": sounds()}, batch=2)
-    sent = np.rint(image * np.float32(255)).astype(np.uint8).astype(np.float32) / np.float32(255)
+    sent = np.rint(image * np.float32(STEPS)).astype(np.uint8).astype(np.float32) / np.float32(STEPS)
     assert np.abs(sent - image).max() > 0
     for straight, over_the_wire in zip(
         run_in_batches(classifier, {"image": image}, batch=2),
@@ -126,6 +127,7 @@ def test_a_model_in_training_is_exported_for_inference_and_goes_on_training(expo
 _EXPORT = """
 import sys, torch
 from pathlib import Path
+from seacanary_models.byte_images import STEPS
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.export import default_contract, export
 torch.manual_seed(0)

@@ -58,9 +58,10 @@ def comparable(detection: Detection) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("sessions", [1, 3])
-def test_t_and_m_apart_say_to_the_bit_what_they_say_chained(tmp_path: Path, sessions: int) -> None:
-    section = DetectorSection(path=write_byte_model(tmp_path), sessions=sessions, keep_masks=True)
+@pytest.mark.parametrize(("sessions", "steps"), [(1, 255), (3, 255), (1, 63)])
+def test_t_and_m_apart_say_to_the_bit_what_they_say_chained(tmp_path: Path, sessions: int, steps: int) -> None:
+    folder = write_byte_model(tmp_path, tiny_contract(image_steps=steps))
+    section = DetectorSection(path=folder, sessions=sessions, keep_masks=True)
     detector, transformer, judge = Detector.load(section), Transformer.load(section), ImageJudge.load(section)
     heard = windows(24)
     images = transformer.images(heard)
@@ -73,12 +74,14 @@ def test_t_and_m_apart_say_to_the_bit_what_they_say_chained(tmp_path: Path, sess
         part.close()
 
 
-def test_images_are_bytes_of_the_contracts_shape_and_read_only(tmp_path: Path) -> None:
-    transformer = Transformer.load(DetectorSection(path=write_byte_model(tmp_path)))
+@pytest.mark.parametrize("steps", [255, 63])
+def test_images_are_bytes_of_the_contracts_shape_and_read_only(tmp_path: Path, steps: int) -> None:
+    folder = write_byte_model(tmp_path, tiny_contract(image_steps=steps))
+    transformer = Transformer.load(DetectorSection(path=folder))
     loud = Window("h1", np.full(1024, 3.0, np.float32), EPOCH, EPOCH, 0, 1024, 8000)
     (image,) = transformer.images([loud])
     assert (image.dtype, image.shape) == (np.uint8, (4, 16))
-    assert image.min() == image.max() == 255  # what is over the scale stays at its end
+    assert image.min() == image.max() == steps  # what is over the scale stays at its end
     assert not image.flags.writeable
     transformer.close()
 

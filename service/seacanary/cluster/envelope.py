@@ -75,7 +75,7 @@ class ImageEnvelope(_Addressed):
         contract_sha256: of the model's contract, by contract_sha256().
         hydrophone, epoch, first_sample, end_sample, sample_rate_hz, start: as in Window.
         missing_fraction, clipped_fraction, source_file: as in Window.
-        image: uint8 [rows, columns], read-only, 0 to 255 for 0 to 1.
+        image: uint8 [rows, columns], read-only, 0 to the contract's image_steps for 0 to 1.
         clock: the station's clock when the image was made.
     """
 
