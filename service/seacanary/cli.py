@@ -9,39 +9,35 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TextIO, TypeVar
+from typing import Annotated, TextIO
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from seacanary import __version__
 from seacanary.analysis import Analysis, AnalysisOptions, recordings_in, samples_in
 from seacanary.benchmark import measure
-from seacanary.config import StationConfig, check_against_model, read_config
+from seacanary.checking import facts_of
+from seacanary.cluster_commands import add_cluster_commands
+from seacanary.config import StationConfig, read_config
+from seacanary.config_checks import ProcessRole
 from seacanary.demo import demo_config
 from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
-from seacanary.errors import SeaCanaryError
 from seacanary.event_lines import one_line
 from seacanary.events import CloudEvent, JournalEntry
 from seacanary.journal_reading import rewind_publisher, tail_journal
 from seacanary.log_outlet import LogOutlet
 from seacanary.reports import ReportFormat, Sheet
+from seacanary.roles import read_any
 from seacanary.runner import Runner
-from seacanary.schemas import SCHEMAS, schema_text
+from seacanary.schemas import SCHEMAS, SchemaName, schema_text
 from seacanary.sources.devices import list_devices
+from seacanary.terminal import EPILOG, AsJson, Seconds, complain, err, fail, or_exit, out
 from seacanary.webhook_commands import webhooks_app
 
-T = TypeVar("T")
 CORES = os.cpu_count() or 1
-
-EPILOG = (
-    "Exit codes: 0 all went well, 1 some of the work could not be done, "
-    "2 nothing could be done (wrong usage, configuration, model or input)."
-)
 
 app = typer.Typer(
     help="Listens to hydrophones and says when belugas and porpoises are there, when they are not, "
@@ -55,16 +51,12 @@ app = typer.Typer(
 events_app = typer.Typer(help="Look into a journal of events.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
 app.add_typer(webhooks_app(), name="webhooks")
+add_cluster_commands(app)
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables and views")]
 ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 Model = Annotated[
     Path | None, typer.Option("--model", help="folder with transform.onnx and model.onnx; default: the bundled model")
 ]
-Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="stop by itself after this long")]
-
-out = Console()
-err = Console(stderr=True)
 
 
 def main() -> None:
@@ -95,7 +87,7 @@ def run(config: ConfigPath, as_json: AsJson = False, seconds: Seconds = None) ->
 
     What was captured before Ctrl-C is still analysed, journalled and published, and the ledger is shown.
     """
-    station = _or_exit(lambda: read_config(config))
+    station = or_exit(lambda: read_config(config))
     _run_station(station, as_json=as_json, seconds=seconds)
 
 
@@ -132,15 +124,15 @@ def analyze(
 
     The stages, and so the events, are those of a live station. A silent file gives no findings and exit code 0.
     """
-    detector = _or_exit(lambda: Detector.load(DetectorSection(path=model, sessions=sessions)))
-    files = _or_exit(lambda: recordings_in(paths))
+    detector = or_exit(lambda: Detector.load(DetectorSection(path=model, sessions=sessions)))
+    files = or_exit(lambda: recordings_in(paths))
     with _open_out(out_path) as stream, _progress(files, quiet=quiet) as advance:
         sheet = Sheet(report, stream)
         analysis = Analysis(detector, AnalysisOptions(windows=windows), emit=sheet.add, progress=advance)
         summary = analysis.run(files)
         sheet.close()
     for error in summary.errors:
-        _complain(error.message)
+        complain(error.message)
     if summary.errors or any(file.windows_failed for file in summary.files):
         raise typer.Exit(1 if summary.files else 2)
 
@@ -163,35 +155,32 @@ def devices(as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=EPILOG)
-def check(config: ConfigPath, as_json: AsJson = False) -> None:
+def check(
+    config: Annotated[Path, typer.Argument(help="the YAML file of a station, an edge or a worker", metavar="CONFIG")],
+    role: Annotated[
+        ProcessRole | None, typer.Option(help="what the file must be for; default: found out by the sections it has")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check a configuration and the model it names, without starting anything."""
-    station = _or_exit(lambda: read_config(config))
-    detector = _or_exit(lambda: Detector.load(station.model))
-    _or_exit(lambda: check_against_model(station, detector.contract))
-    facts = {
-        "config": str(config),
-        "station": station.station.name,
-        "hydrophones": [name for source in station.sources for name in source.hydrophone_names],
-        "publishers": [publisher.name for publisher in station.publishers],
-        "model": detector.contract.model_id,
-        "provider": detector.provider,
-    }
+    settings = or_exit(lambda: read_any(config, role))
+    facts = {"config": str(config), "role": settings.role, **or_exit(lambda: facts_of(settings))}
     if as_json:
         typer.echo(json.dumps(facts))
         return
     out.print(f"[green]{config}: good[/]", highlight=False)
     for name, value in facts.items():
-        out.print(f"  {name}: {', '.join(value) if isinstance(value, list) else value}", highlight=False)
+        out.print(f"  {name}: {value if isinstance(value, str) else ', '.join(value) or 'none'}", highlight=False)
 
 
 @app.command(epilog=EPILOG)
 def schema(
-    name: Annotated[Literal["config", "events", "contract"], typer.Argument(help="which one to print")] = "config",
+    name: Annotated[SchemaName, typer.Argument(help="which one to print")] = "config",
     folder: Annotated[
         Path | None, typer.Option("--out", help="write all of them as NAME.schema.json into a folder")
     ] = None,
 ) -> None:
-    """Print the JSON Schema of the configuration, the events or the model contract."""
+    """Print the JSON Schema of a configuration (config: a station's), the events or the model contract."""
     if folder is None:
         typer.echo(schema_text(name), nl=False)
         return
@@ -200,7 +189,7 @@ def schema(
         for each in SCHEMAS:
             (folder / f"{each}.schema.json").write_text(schema_text(each), encoding="utf-8")
     except OSError as exc:
-        _fail(f"{folder}: cannot be written: {exc.strerror}")
+        fail(f"{folder}: cannot be written: {exc.strerror}")
 
 
 @app.command(epilog=EPILOG)
@@ -211,7 +200,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how many hydrophones this machine can carry with this model."""
-    detector = _or_exit(lambda: Detector.load(DetectorSection(path=model, sessions=sessions)))
+    detector = or_exit(lambda: Detector.load(DetectorSection(path=model, sessions=sessions)))
     with err.status("measuring"):
         capacity = measure(detector, audio_s=seconds, sessions=sessions)
     if as_json:
@@ -234,14 +223,14 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Show the latest events of a station's journal; it may be running."""
-    station = _or_exit(lambda: read_config(config))
+    station = or_exit(lambda: read_config(config))
 
     def show(entry: JournalEntry) -> None:
         event = entry.event
         typer.echo(CloudEvent.of(event).model_dump_json() if as_json else f"{entry.sequence:>8}  {one_line(event)}")
 
     with suppress(KeyboardInterrupt):
-        _or_exit(lambda: asyncio.run(tail_journal(station.journal.path, count=count, follow=follow, show=show)))
+        or_exit(lambda: asyncio.run(tail_journal(station.journal.path, count=count, follow=follow, show=show)))
 
 
 @events_app.command(epilog=EPILOG)
@@ -255,11 +244,11 @@ def replay(
     The station must be stopped; the events are offered at its next start. What the destination still holds is not
     doubled.
     """
-    station = _or_exit(lambda: read_config(config))
+    station = or_exit(lambda: read_config(config))
     names = [section.name for section in station.publishers]
     if publisher not in names:
-        _fail(f"{config}: no publisher named {publisher!r}; there are: {', '.join(names) or 'none'}")
-    rewound = _or_exit(lambda: asyncio.run(rewind_publisher(station.journal.path, publisher, after=after)))
+        fail(f"{config}: no publisher named {publisher!r}; there are: {', '.join(names) or 'none'}")
+    rewound = or_exit(lambda: asyncio.run(rewind_publisher(station.journal.path, publisher, after=after)))
     out.print(
         f"{publisher}: goes on after event {rewound.to_sequence} (had delivered to {rewound.from_sequence}); at the "
         f"next start {rewound.waiting} events are offered again, and those the destination still holds are not doubled",
@@ -274,31 +263,14 @@ def version(as_json: AsJson = False) -> None:
 
 
 def _run_station(config: StationConfig, *, as_json: bool, seconds: float | None) -> None:
-    detector = _or_exit(lambda: Detector.load(config.model))
+    detector = or_exit(lambda: Detector.load(config.model))
     if detector.provider != PROVIDER_NAMES[config.model.providers[0]]:
         err.print(f"[yellow]warning:[/] model.providers asks for {config.model.providers[0]} first; running on "
                   f"{detector.provider}", highlight=False)  # fmt: skip
-    runner = _or_exit(lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds))
-    summary = _or_exit(runner.run)
+    runner = or_exit(lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds))
+    summary = or_exit(runner.run)
     if summary.troubles:
         raise typer.Exit(1)
-
-
-def _or_exit(call: Callable[[], T]) -> T:
-    """Call; an error of ours becomes a message and exit code 2."""
-    try:
-        return call()
-    except SeaCanaryError as exc:
-        _fail(str(exc))
-
-
-def _fail(message: str) -> NoReturn:
-    _complain(message)
-    raise typer.Exit(2)
-
-
-def _complain(message: str) -> None:
-    err.print(Text.assemble(("error: ", "red"), message), soft_wrap=True)
 
 
 @contextmanager
@@ -310,7 +282,7 @@ def _open_out(path: Path | None) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="") as stream:
             yield stream
     except OSError as exc:
-        _fail(f"{path}: cannot be written: {exc.strerror}")
+        fail(f"{path}: cannot be written: {exc.strerror}")
 
 
 @contextmanager

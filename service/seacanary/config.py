@@ -1,17 +1,24 @@
-"""The station's configuration: composed of each stage's section, read once."""
+"""Configurations: how any is read, and the station's, composed of each stage's section."""
 
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar, overload
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seacanary.alerts.rules import AlertsSection
 from seacanary.batching import BatchingSection
-from seacanary.config_checks import names_of_our_own, unknown_hydrophones, unknown_rules, unknown_to_model
+from seacanary.config_checks import (
+    ProcessRole,
+    names_of_our_own,
+    role_of,
+    unknown_hydrophones,
+    unknown_rules,
+    unknown_to_model,
+)
 from seacanary.config_faults import faults_of
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
@@ -58,6 +65,21 @@ PublisherSection = Annotated[
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
+class Configuration(BaseModel):
+    """All that one process is told: the root of a YAML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: ClassVar[ProcessRole]
+
+    def contradictions(self) -> list[str]:
+        """Where one section speaks of what no other has, each as one line."""
+        return []
+
+
+ConfigT = TypeVar("ConfigT", bound=Configuration)
+
+
 class StationSection(BaseModel):
     """Who and where this station is."""
 
@@ -81,10 +103,10 @@ class JournalSection(BaseModel):
     path: Path = Field(Path("state/journal.db"), description="SQLite file; its folder is made if absent")
 
 
-class StationConfig(BaseModel):
+class StationConfig(Configuration):
     """A whole station."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    role: ClassVar[ProcessRole] = "station"
 
     station: StationSection
     sources: tuple[SourceSection, ...] = Field(min_length=1, description="hydrophone feeds")
@@ -128,13 +150,50 @@ class StationConfig(BaseModel):
             if twin != name and twin in recordings:
                 raise ValueError(f"hydrophone {name} could be a channel of the recordings named {twin}; rename one")
 
+    def contradictions(self) -> list[str]:
+        """Alert rules and publishers that speak of what there is not."""
+        rules = self.alerts.rules
+        names = [name for source in self.sources for name in source.hydrophone_names]
+        recordings = [s.name for s in self.sources if isinstance(s, FilesSection) and not s.hydrophones]
+        return [
+            *names_of_our_own([publisher.name for publisher in self.publishers]),
+            *unknown_rules(self.publishers, [rule.name for rule in rules]),
+            *unknown_hydrophones(rules, names, recordings=recordings),
+        ]
 
-def read_config(path: Path, environment: Mapping[str, str] | None = None) -> StationConfig:
-    """Read a station's YAML file; ${NAME} is replaced from the environment.
+
+@overload
+def read_config(path: Path, environment: Mapping[str, str] | None = None) -> StationConfig: ...
+
+
+@overload
+def read_config(path: Path, environment: Mapping[str, str] | None = None, *, model: type[ConfigT]) -> ConfigT: ...
+
+
+def read_config(
+    path: Path, environment: Mapping[str, str] | None = None, *, model: type[Configuration] = StationConfig
+) -> Configuration:
+    """Read a YAML file; ${NAME} is replaced from the environment.
+
+    Args:
+        path: of the file.
+        environment: variables; None: this process's.
+        model: what the file is a configuration of; a station by default.
 
     Raises:
         ConfigError: every fault found, each with its path in the file, the value
             and what would be right.
+    """
+    return parse_config(read_tree(path, environment, model=model), where=str(path), model=model)
+
+
+def read_tree(
+    path: Path, environment: Mapping[str, str] | None = None, *, model: type[Configuration] = StationConfig
+) -> dict[str, object]:
+    """Read a YAML file as read_config does, without asking whether what it says is right.
+
+    Raises:
+        ConfigError: the file cannot be read, is no mapping, or names a variable that is not set.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -145,23 +204,34 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Sta
     except yaml.YAMLError as exc:
         raise ConfigError(f"{path}: not valid YAML: {_place_of(exc)}") from None  # it would quote the line
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected a mapping with station:, sources: and so on, got {type(tree).__name__}")
+        sections = ", ".join(f"{name}:" for name in list(model.model_fields)[:2])
+        raise ConfigError(f"{path}: expected a mapping with {sections} and so on, got {type(tree).__name__}")
     variables = os.environ if environment is None else environment
-    return parse_config(_substitute(tree, variables, where=()), where=str(path))
+    return {str(name): _substitute(value, variables, where=(str(name),)) for name, value in tree.items()}
 
 
-def parse_config(tree: Mapping[str, object], *, where: str) -> StationConfig:
+@overload
+def parse_config(tree: Mapping[str, object], *, where: str) -> StationConfig: ...
+
+
+@overload
+def parse_config(tree: Mapping[str, object], *, where: str, model: type[ConfigT]) -> ConfigT: ...
+
+
+def parse_config(
+    tree: Mapping[str, object], *, where: str, model: type[Configuration] = StationConfig
+) -> Configuration:
     """Validate a configuration tree.
 
     Raises:
         ConfigError: as read_config.
     """
     try:
-        config = StationConfig.model_validate(tree)
+        config = model.model_validate(tree)
     except ValidationError as exc:
-        _refuse(faults_of(exc, StationConfig), where)
+        _refuse(faults_of(exc, model), where, hint=_other_role(tree, model))
         raise
-    _refuse(_contradictions(config), where)
+    _refuse(config.contradictions(), where)
     return config
 
 
@@ -175,23 +245,17 @@ def check_against_model(config: StationConfig, contract: ModelContract) -> None:
     _refuse(unknown_to_model(config.alerts.rules, contract), "alerts")
 
 
-def _contradictions(config: StationConfig) -> list[str]:
-    """Where one section speaks of what no other has."""
-    rules = config.alerts.rules
-    names = [name for source in config.sources for name in source.hydrophone_names]
-    recordings = [
-        source.name for source in config.sources if isinstance(source, FilesSection) and not source.hydrophones
-    ]
-    return [
-        *names_of_our_own([publisher.name for publisher in config.publishers]),
-        *unknown_rules(config.publishers, [rule.name for rule in rules]),
-        *unknown_hydrophones(rules, names, recordings=recordings),
-    ]
-
-
-def _refuse(faults: Sequence[str], where: str) -> None:
+def _refuse(faults: Sequence[str], where: str, *, hint: str = "") -> None:
     if faults:
-        raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
+        raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults) + hint)
+
+
+def _other_role(tree: Mapping[str, object], model: type[Configuration]) -> str:
+    """A line of advice, if a file was given to the wrong command."""
+    looks = role_of(tree)
+    if looks == model.role:
+        return ""
+    return f"\nby its sections it is the configuration of another role: {looks}; this command wants: {model.role}"
 
 
 def _place_of(error: yaml.YAMLError) -> str:

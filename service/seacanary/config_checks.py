@@ -1,11 +1,12 @@
-"""Where one section of a configuration speaks of what another, or the model, has not: each as one line.
+"""Where one section of a configuration speaks of what another, the role or the model has not: each as one line.
 
 Like config_faults: path, value, and what would be right.
 """
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from seacanary.alerts.rules import AlertRule
 from seacanary.contract import ModelContract
@@ -14,6 +15,15 @@ from seacanary.publishers.selection import Selection
 # Cursors of the station's own readers of the journal begin with it; no publisher may share one.
 OURS = "@"
 
+ProcessRole = Literal["station", "edge", "worker"]
+
+
+def role_of(tree: Mapping[str, object]) -> ProcessRole:
+    """Which role a configuration is of, by the sections it has."""
+    if "station" in tree or "sources" in tree:
+        return "edge" if "edge" in tree or "kafka" in tree else "station"
+    return "worker" if "worker" in tree or "kafka" in tree else "station"
+
 
 def names_of_our_own(publishers: Sequence[str]) -> list[str]:
     """Publishers whose names are kept for the station itself."""
@@ -21,6 +31,25 @@ def names_of_our_own(publishers: Sequence[str]) -> list[str]:
         f"publishers.{i}.name: got '{name}': names that begin with '{OURS}' are the station's own; choose another"
         for i, name in enumerate(publishers)
         if name.startswith(OURS)
+    ]
+
+
+def used_twice(publishers: Sequence[str]) -> list[str]:
+    """Publishers that share a name, and so would share how far they have come."""
+    return [
+        f"publishers.{i}.name: got '{name}': publisher names must be unique, and this one is taken"
+        for i, name in enumerate(publishers)
+        if name in publishers[:i]
+    ]
+
+
+def without_presence(publishers: Sequence[object]) -> list[str]:
+    """Publishers of a worker that carry nothing a worker has: they would wait for ever, in silence."""
+    return [
+        f"publishers.{i}.events: got {list(publisher.events)}: a worker has presence events alone, alerts are made by "
+        "stations; write [presence]"
+        for i, publisher in enumerate(publishers)
+        if isinstance(publisher, Selection) and "presence" not in publisher.events
     ]
 
 

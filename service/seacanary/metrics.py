@@ -5,6 +5,8 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, start_http_server
 from pydantic import BaseModel, ConfigDict, Field
 
+from seacanary.errors import ConfigError
+
 # Buckets stand around the budgets: an alert within 2 s, hop + 0.5 s to an event.
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 STAGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -40,6 +42,7 @@ class Metrics:
         self._quality_metrics()
         self._retention_metrics()
         self._worker_metrics()
+        self._watchdog_metrics()
         self._edge_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
@@ -50,9 +53,14 @@ class Metrics:
             The port really taken.
 
         Raises:
-            OSError: the port is in use or the address is not this machine's.
+            ConfigError: the port is in use or the address is not this machine's.
         """
-        self._server, _ = start_http_server(section.port, addr=section.host, registry=self.registry)
+        try:
+            self._server, _ = start_http_server(section.port, addr=section.host, registry=self.registry)
+        except OSError as exc:
+            raise ConfigError(
+                f"metrics: cannot listen on {section.host}:{section.port}: {exc.strerror}; choose another host or port"
+            ) from exc
         return int(self._server.server_port)
 
     def close(self) -> None:
@@ -266,7 +274,7 @@ class Metrics:
         self.spool_shed_samples = self._counter(
             "image_spool_shed_samples_total", "Captured samples that only shed images held.", "hydrophone"
         )
-        self.brokers_reached = self._gauge("brokers_reached_state", "1 while the brokers acknowledge what is sent.")
+        self.brokers_reached = self._gauge("brokers_reached_state", "1 while the brokers answer.")
         self.brokers_ahead = self._gauge(
             "brokers_clock_ahead_seconds", "The brokers' clock minus this machine's, at least; negative: behind."
         )
@@ -278,6 +286,22 @@ class Metrics:
         )  # fmt: skip
         self.dead_letters = self._counter(
             "deadletters_total", "Records no worker could read, put into the dead-letter topic.", "topic"
+        )
+
+    def _watchdog_metrics(self) -> None:
+        self.cluster_lag_records = self._gauge(
+            "cluster_lag_records", "Records not acknowledged; each worker says it of every partition of its stages.",
+            "stage", "partition",
+        )  # fmt: skip
+        self.cluster_lag = self._gauge(
+            "cluster_lag_seconds", "Age of the oldest record not acknowledged, by the brokers' time; 0: none waits.",
+            "stage",
+        )  # fmt: skip
+        self.watchdog_quiet = self._gauge(
+            "watchdog_quiet_seconds", "How long the most suspicious part of the worker has not moved."
+        )
+        self.watchdog_ends = self._counter(
+            "watchdog_ends_total", "Workers of this folder ended by their watchdog, counted on disk.", "reason"
         )
 
     def _review_metrics(self) -> None:

@@ -15,7 +15,6 @@ from rich.panel import Panel
 
 from seacanary.config import StationConfig
 from seacanary.detection import Detector
-from seacanary.errors import ConfigError
 from seacanary.event_lines import one_line
 from seacanary.events import PresenceEvent
 from seacanary.metrics import Metrics
@@ -72,12 +71,7 @@ class Runner:
         section = self._config.metrics
         if not section.enabled:
             return
-        try:
-            port = self._metrics.serve(section)
-        except OSError as exc:
-            raise ConfigError(
-                f"metrics: cannot listen on {section.host}:{section.port}: {exc.strerror}; choose another host or port"
-            ) from exc
+        port = self._metrics.serve(section)
         self._footer = f"metrics: http://{section.host}:{port}/metrics"
 
     async def _run(self) -> StationSummary:

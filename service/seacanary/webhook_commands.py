@@ -5,19 +5,18 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from seacanary.config import StationConfig, read_config
-from seacanary.errors import SeaCanaryError
 from seacanary.event_lines import one_line
 from seacanary.journal_store import DeadLetter, JournalStore
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.publishers.webhook_trial import try_webhook
+from seacanary.terminal import AsJson, complain, fail, or_exit, out
 
 T = TypeVar("T")
 
@@ -29,10 +28,6 @@ Sequences = Annotated[
     list[int] | None, typer.Argument(help="sequences of the events, as `list` shows them", metavar="[SEQUENCE...]")
 ]
 Every = Annotated[bool, typer.Option("--all", help="every dead letter of this publisher")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables")]
-
-out = Console()
-err = Console(stderr=True)
 
 
 def webhooks_app() -> typer.Typer:
@@ -52,9 +47,9 @@ def send_test(config: ConfigPath, name: Publisher) -> None:
 
     It is a condition called webhook_test, goes past the journal and is in no statistics. The station need not run.
     """
-    station = _or_exit(lambda: read_config(config))
+    station = or_exit(lambda: read_config(config))
     section = _webhook(station, name, config)
-    trial = _or_exit(lambda: asyncio.run(try_webhook(section, station.station.name, at=datetime.now(UTC))))
+    trial = or_exit(lambda: asyncio.run(try_webhook(section, station.station.name, at=datetime.now(UTC))))
     out.print(trial.in_words, highlight=False, soft_wrap=True)
     raise typer.Exit(trial.exit_code)
 
@@ -65,8 +60,8 @@ def list_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """List the events that were put aside, with the reason."""
-    station = _or_exit(lambda: read_config(config))
-    letters = _or_exit(lambda: _in_journal(station, lambda store: store.dead_letters(name)))
+    station = or_exit(lambda: read_config(config))
+    letters = or_exit(lambda: _in_journal(station, lambda store: store.dead_letters(name)))
     if name is not None and not letters:
         _require_publisher(station, name, config)
     if as_json:
@@ -104,19 +99,19 @@ def _on_letters(
 ) -> int:
     """Act on the letters named; exit code 1 if some of them are none, 2 if all."""
     if every == bool(sequences):
-        _fail("name the sequences, or give --all")
-    station = _or_exit(lambda: read_config(config))
+        fail("name the sequences, or give --all")
+    station = or_exit(lambda: read_config(config))
 
     def on_store(store: JournalStore) -> int:
         wanted = sequences or [letter.entry.sequence for letter in store.dead_letters(name)]
         return act(store, name, wanted)
 
-    done = _or_exit(lambda: _in_journal(station, on_store))
+    done = or_exit(lambda: _in_journal(station, on_store))
     if not done:
         _require_publisher(station, name, config)
     missing = len(set(sequences or ())) - done
     if missing > 0:
-        _complain(f"{name}: {missing} of these are no dead letters of it; see `seacanary webhooks deadletters list`")
+        complain(f"{name}: {missing} of these are no dead letters of it; see `seacanary webhooks deadletters list`")
         raise typer.Exit(1 if done else 2)
     return done
 
@@ -125,7 +120,7 @@ def _require_publisher(station: StationConfig, name: str, config: Path) -> None:
     """Complain of a name that is no publisher's; one that was taken out may still have dead letters."""
     names = [section.name for section in station.publishers]
     if name not in names:
-        _fail(f"{config}: no publisher named {name!r}; there are: {', '.join(names) or 'none'}")
+        fail(f"{config}: no publisher named {name!r}; there are: {', '.join(names) or 'none'}")
 
 
 def _in_journal(station: StationConfig, act: Callable[[JournalStore], T]) -> T:
@@ -137,7 +132,7 @@ def _webhook(station: StationConfig, name: str, config: Path) -> WebhookSection:
     webhooks = [section for section in station.publishers if isinstance(section, WebhookSection)]
     found = [section for section in webhooks if section.name == name]
     if not found:
-        _fail(f"{config}: no webhook named {name!r}; there are: {', '.join(s.name for s in webhooks) or 'none'}")
+        fail(f"{config}: no webhook named {name!r}; there are: {', '.join(s.name for s in webhooks) or 'none'}")
     return found[0]
 
 
@@ -173,20 +168,3 @@ def _refused(letter: DeadLetter) -> str | None:
     if letter.refused_ms is None:
         return None
     return datetime.fromtimestamp(letter.refused_ms / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _or_exit(call: Callable[[], T]) -> T:
-    """Call; an error of ours becomes a message and exit code 2."""
-    try:
-        return call()
-    except SeaCanaryError as exc:
-        _fail(str(exc))
-
-
-def _fail(message: str) -> NoReturn:
-    _complain(message)
-    raise typer.Exit(2)
-
-
-def _complain(message: str) -> None:
-    err.print(Text.assemble(("error: ", "red"), message), soft_wrap=True)

@@ -184,7 +184,7 @@ def test_events_tail_shows_the_journal_and_replay_rewinds_a_publisher(model: Pat
     assert call("events", "replay", path, "kafka").exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["config", "events", "contract"])
+@pytest.mark.parametrize("name", ["config", "edge", "worker", "events", "contract"])
 def test_schemas_are_json_schemas_and_the_published_ones_are_current(name: str) -> None:
     printed = call("schema", name).stdout
     assert json.loads(printed)["$defs"]
@@ -195,7 +195,7 @@ def test_schemas_are_json_schemas_and_the_published_ones_are_current(name: str) 
 def test_help_teaches_and_version_is_told() -> None:
     assert "seacanary demo" in call("--help").stdout
     assert json.loads(call("version", "--json").stdout)["seacanary"]
-    for command in ("run", "demo", "analyze", "devices", "check", "schema", "bench"):
+    for command in ("run", "demo", "analyze", "devices", "check", "schema", "bench", "edge", "worker"):
         text = call(command, "--help").stdout
         assert "Exit codes" in text or command == "devices"
 

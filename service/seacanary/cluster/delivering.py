@@ -40,7 +40,11 @@ class EventsTopic(Protocol):
 
 
 class Delivering:
-    """Runs publishers while the partition is held. All methods are called on the loop."""
+    """Runs publishers while the partition is held. All methods are called on the loop.
+
+    Attributes:
+        records_filled: records read from the topic's past, to fill the journal.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Delivering:
         self._journal: EventJournal | None = None
         self._ready = asyncio.Event()
         self._tenure: asyncio.Task[None] | None = None
+        self.records_filled = 0
 
     def begin(self) -> None:
         """The partition is ours: take over in a task of its own, as a long journal takes long to fill."""
@@ -93,20 +98,25 @@ class Delivering:
         if self._journal is None:
             return None
         if record.offset > self._journal.next_offset:
-            await self._journal.fill(self._topic.events)
+            await self._journal.fill(self._past)
         return await self._journal.take([record])
 
     async def _hold(self) -> None:
         with nothing_passes("delivering"):
             async with AsyncExitStack() as opened:
                 journal = await opened.enter_async_context(await EventJournal.open(self._path))
-                count = await journal.fill(self._topic.events)
+                count = await journal.fill(self._past)
                 await self._take_over_cursors(journal.journal)
-                log.warning("delivering: %d events read, %d in the journal", count, journal.journal.head)
+                log.info("delivering: %d events read, %d in the journal", count, journal.journal.head)
                 opened.callback(self._close)
                 self._journal = journal
                 self._ready.set()
                 await self._deliver(journal.journal, opened)
+
+    async def _past(self, after: int) -> AsyncIterator[Sequence[EventRecord]]:
+        async for records in self._topic.events(after):
+            self.records_filled += len(records)
+            yield records
 
     def _close(self) -> None:
         self._ready.clear()

@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-import signal
 from functools import partial
 
 from seacanary.cluster.edge import Edge, EdgeSummary
 from seacanary.cluster.edge_config import EdgeConfig
+from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signals
 from seacanary.cluster.kafka_carrier import KafkaCarrier
-from seacanary.cluster.log_limits import LogLimit
 from seacanary.cluster.section import KafkaSection
-from seacanary.cluster.security import client_options
 from seacanary.cluster.topics import IMAGES, make_topics
-from seacanary.errors import ConfigError
 from seacanary.image_detection import Transformer
-from seacanary.metrics import Metrics, MetricsSection
+from seacanary.kafka_clients import client_options
+from seacanary.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +30,23 @@ def run_edge(config: EdgeConfig, *, seconds: float | None = None) -> EdgeSummary
         SeaCanaryError: the model, the spool or the configuration cannot be used. Brokers that are
             away are no reason: images wait for them.
     """
-    for handler in logging.root.handlers:
-        handler.addFilter(LogLimit(*CHATTY))
+    limit_log(*CHATTY)
     carrier = kafka_carrier(config.kafka, station=config.station.name)
     metrics, transformer = Metrics(), Transformer.load(config.model)
     try:
-        _serve(metrics, config.metrics)
+        serve_metrics(metrics, config.metrics)
         edge = Edge(config, transformer=transformer, carrier=carrier, metrics=metrics)
+        _say_what_begins(config)
         return asyncio.run(_run(edge, seconds))
     finally:
         transformer.close()
         metrics.close()
+
+
+def _say_what_begins(config: EdgeConfig) -> None:
+    hydrophones = ", ".join(name for source in config.sources for name in source.hydrophone_names)
+    topic, place = config.kafka.topic(IMAGES), config.kafka.place
+    log.info("edge %s: %s; images go to %s, %s", config.station.name, hydrophones, topic, place)
 
 
 def kafka_carrier(section: KafkaSection, *, station: str) -> KafkaCarrier:
@@ -64,21 +68,8 @@ async def _prepare(section: KafkaSection) -> None:
         log.warning("%s", note)
 
 
-def _serve(metrics: Metrics, section: MetricsSection) -> None:
-    if not section.enabled:
-        return
-    try:
-        metrics.serve(section)
-    except OSError as exc:
-        raise ConfigError(
-            f"metrics: cannot listen on {section.host}:{section.port}: {exc.strerror}; choose another host or port"
-        ) from exc
-
-
 async def _run(edge: Edge, seconds: float | None) -> EdgeSummary:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, edge.stop)
+    stop_on_signals(edge.stop)
     if seconds is not None:
-        loop.call_later(seconds, edge.stop)
+        asyncio.get_running_loop().call_later(seconds, edge.stop)
     return await edge.run()

@@ -1,0 +1,42 @@
+"""What all commands say in the same way: to whom, and how an error ends them."""
+
+from collections.abc import Callable
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from seacanary.errors import SeaCanaryError
+
+T = TypeVar("T")
+
+EPILOG = (
+    "Exit codes: 0 all went well, 1 some of the work could not be done, "
+    "2 nothing could be done (wrong usage, configuration, model or input)."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables and views")]
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="stop by itself after this long")]
+
+out = Console()
+err = Console(stderr=True)
+
+
+def or_exit(call: Callable[[], T]) -> T:
+    """Call; an error of ours becomes a message and exit code 2."""
+    try:
+        return call()
+    except SeaCanaryError as exc:
+        fail(str(exc))
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with a message and exit code 2."""
+    complain(message)
+    raise typer.Exit(2)
+
+
+def complain(message: str) -> None:
+    """Say what is wrong, and go on."""
+    err.print(Text.assemble(("error: ", "red"), message), soft_wrap=True)
