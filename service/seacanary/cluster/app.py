@@ -1,5 +1,8 @@
 """The Faust app of a worker: its settings, topics and Table."""
 
+from socket import gethostname
+from uuid import uuid4
+
 import faust
 from faust.types import TopicT
 from yarl import URL
@@ -26,6 +29,8 @@ def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
         kafka.topic(GROUP),
         broker=[URL(broker) for broker in faust_brokers(kafka)],
         broker_credentials=faust_credentials(kafka),
+        # A name of its own, by which the brokers tell its watchdog who has what.
+        broker_client_id=f"{GROUP}-{gethostname()}-{uuid4().hex[:12]}",
         broker_session_timeout=worker.session_timeout_s,
         broker_heartbeat_interval=worker.session_timeout_s / HEARTBEATS_PER_SESSION,
         broker_commit_interval=1.0,

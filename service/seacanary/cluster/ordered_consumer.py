@@ -59,6 +59,13 @@ class OrderedConsumer(Consumer):
         self._sought_generation = generation
         return committed
 
+    async def wait_empty(self) -> None:
+        """Commit what is acknowledged, and wait for nothing: what is worked on now will not be acknowledged any more.
+
+        Faust would wait for it before it lets a rebalance go on, for ever.
+        """
+        await self.commit()
+
     def resume_flow(self) -> None:
         """Let records flow: changelogs' at first, and after the seek all."""
         super().resume_flow()
@@ -122,3 +129,7 @@ class Order:
         if message.offset > expected:
             raise RecordsSkipped(f"{message.topic}[{message.partition}]: expected {expected}, got {message.offset}")
         self._next[message.tp] = message.generation_id, message.offset + 1
+
+    def taken(self) -> dict[TP, int]:
+        """The offset that each partition's agent expects next."""
+        return {tp: offset for tp, (_, offset) in self._next.items()}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic import field_validator as validated
 
 from seacanary.kafka_connection import KafkaConnection, KafkaLogin, KafkaTls
@@ -76,8 +76,24 @@ class WorkerSection(BaseModel):
     session_timeout_s: float = Field(
         10, ge=6, le=300, description="silence after which a worker counts as dead and others take over"
     )
+    stuck_after_s: float = Field(
+        60,
+        ge=10,
+        le=3_600,
+        validate_default=True,
+        description="how long nothing may move while records wait and brokers answer; then the worker's watchdog ends "
+        "it, for its supervisor to start it again",
+    )
     host: str = Field("127.0.0.1", min_length=1, description="address that fleet answers on; 0.0.0.0 opens it")
     port: int = Field(8330, ge=0, le=65_535, description="TCP port that fleet answers on; 0 takes a free one")
+
+    @validated("stuck_after_s")
+    @classmethod
+    def _patience(cls, stuck_after_s: float, others: ValidationInfo) -> float:
+        session_s: float = others.data.get("session_timeout_s", 0)
+        if stuck_after_s <= session_s:
+            raise ValueError(f"stuck_after_s ({stuck_after_s:g}) must be longer than session_timeout_s ({session_s:g})")
+        return stuck_after_s
 
     @validated("roles")
     @classmethod

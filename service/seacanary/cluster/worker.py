@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 
 import faust
@@ -17,14 +16,15 @@ from seacanary.cluster.agents import Surroundings, add_deliver, add_infer, add_t
 from seacanary.cluster.app import hydrophone_table, make_app, raw_topic
 from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering, OnChange
+from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signals
 from seacanary.cluster.guarding import end_process
-from seacanary.cluster.inferring import Inferring
-from seacanary.cluster.log_limits import LogLimit
+from seacanary.cluster.inferring import Inferring, Judge
 from seacanary.cluster.ordered_consumer import Order, OrderedConsumer
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topic_reading import event_records, newest_cursors
 from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, make_topics
 from seacanary.cluster.tracking import Tracking
+from seacanary.cluster.watchdog_wiring import watched
 from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.events import PresenceEvent
 from seacanary.evidence.names import stem_of
@@ -47,7 +47,7 @@ CHATTY = ("aiokafka", "faust", "mode")
 class Worker:
     """The roles of one process. Built, run once, and thrown away."""
 
-    def __init__(self, config: WorkerConfig, *, judge: ImageJudge, metrics: Metrics) -> None:
+    def __init__(self, config: WorkerConfig, *, judge: Judge, metrics: Metrics) -> None:
         """Prepare; nothing is connected yet.
 
         Args:
@@ -81,15 +81,17 @@ class Worker:
         self._config.worker.data.mkdir(parents=True, exist_ok=True)
         app = make_app(self._config.kafka, self._config.worker)
         with ThreadPoolExecutor(1, thread_name_prefix="judge") as executor:
-            self._add_roles(app, executor)
-            await app.start()
-            log.warning("worker: %s", ", ".join(self._config.worker.roles))
-            await self._work(app)
+            order = Order(lambda: _begins_at(app))
+            self._add_roles(app, executor, order)
+            async with self._watched(app, order):
+                await self._work(app)
             if self._delivering is not None:
                 await self._delivering.end()
             await app.stop()
 
     async def _work(self, app: faust.App) -> None:
+        await app.start()
+        log.info("worker: %s; %s", ", ".join(self._config.worker.roles), self._config.kafka.place)
         while not self._stop.is_set():
             if app.should_stop:  # also when it has crashed, which nobody else would notice
                 log.critical("Faust has stopped by itself: %r", app.crash_reason)
@@ -101,10 +103,10 @@ class Worker:
             except TimeoutError:
                 continue
 
-    def _add_roles(self, app: faust.App, executor: ThreadPoolExecutor) -> None:
+    def _add_roles(self, app: faust.App, executor: ThreadPoolExecutor, order: Order) -> None:
         config, roles = self._config, self._config.worker.roles
         letters = DeadLetters(raw_topic(app, config.kafka.topic(DEAD_LETTERS)), self._metrics)
-        around = Surroundings(app, config.kafka, letters, self._metrics, Order(lambda: _begins_at(app)))
+        around = Surroundings(app, config.kafka, letters, self._metrics, order)
         if "infer" in roles:
             add_infer(around, config.worker, Inferring(self._judge), executor)
         if "track" in roles:
@@ -112,6 +114,16 @@ class Worker:
         if "deliver" in roles:
             self._delivering = self._make_delivering(app)
             add_deliver(around, self._delivering)
+
+    def _watched(self, app: faust.App, order: Order) -> AbstractAsyncContextManager[None]:
+        return watched(
+            app,
+            self._config.kafka,
+            self._config.worker,
+            metrics=self._metrics,
+            order=order,
+            filled=lambda: self._delivering.records_filled if self._delivering is not None else 0,
+        )
 
     def _tracking(self) -> Tracking:
         return Tracking(
@@ -162,12 +174,10 @@ def run_worker(config: WorkerConfig) -> None:
     Raises:
         SeaCanaryError: the model, the brokers or the configuration cannot be used.
     """
-    for handler in logging.root.handlers:
-        handler.addFilter(LogLimit(*CHATTY))
+    limit_log(*CHATTY)
     metrics, judge = Metrics(), ImageJudge.load(config.model)
     try:
-        if config.metrics.enabled:
-            metrics.serve(config.metrics)
+        serve_metrics(metrics, config.metrics)
         asyncio.run(_run(Worker(config, judge=judge, metrics=metrics)))
     finally:
         judge.close()
@@ -175,9 +185,7 @@ def run_worker(config: WorkerConfig) -> None:
 
 
 async def _run(worker: Worker) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, worker.stop)
+    stop_on_signals(worker.stop)
     await worker.run()
 
 
