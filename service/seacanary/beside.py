@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from seacanary.audio import AudioBlock
 from seacanary.conditions import ConditionLog
 from seacanary.config import StationConfig
-from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError
 from seacanary.events import Event
 from seacanary.journal import Journal
@@ -29,20 +28,22 @@ class Surroundings:
     """What the parts share.
 
     Attributes:
-        config: the station's.
+        config: the station's, or the edge's.
         journal: of events, open.
-        detector: the station's own.
         metrics: what to count on.
         record: stores events and states together.
-        live_windows: how many windows wait for the detector now.
     """
 
     config: StationConfig
     journal: Journal
-    detector: Detector
     metrics: Metrics
     record: Record
-    live_windows: Callable[[], int]
+
+    @property
+    def location(self) -> tuple[float, float] | None:
+        """Latitude and longitude, degrees; None if not both are known."""
+        latitude, longitude = self.config.station.latitude, self.config.station.longitude
+        return None if latitude is None or longitude is None else (latitude, longitude)
 
     async def tell(self, events: Sequence[Event]) -> None:
         """Store events that no state goes with."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -17,9 +17,9 @@ from seacanary.evidence.archive import Archive, ArchiveSection
 from seacanary.evidence.consumer import Evidence, EvidenceCallbacks
 from seacanary.evidence.copies import EvidenceCopies
 from seacanary.evidence.disk import EvidenceDisk
-from seacanary.evidence.extras import Extras
-from seacanary.evidence.makers import makers
+from seacanary.evidence.extras import Extras, Maker
 from seacanary.evidence.names import PICTURE, file_of, stem_of
+from seacanary.evidence.names import Part as EvidencePart
 from seacanary.evidence.section import EvidenceSection
 from seacanary.evidence.spool import Spool
 from seacanary.evidence.telemetry import EvidenceTelemetry
@@ -43,10 +43,33 @@ def with_evidence(config: StationConfig, event: PresenceEvent) -> PresenceEvent:
     return event if config.evidence is None else event.model_copy(update={"evidence": stem_of(event)})
 
 
+def open_spool(config: StationConfig, section: EvidenceSection, opened: AsyncExitStack) -> Spool:
+    """Where the audio of the last minutes waits for its events; closed last of all."""
+    rules = [config.presence.rule, *config.presence.species.values()]
+    spool = Spool(section.spool_path, section.spool_for(max(rule.hold_s for rule in rules)))
+    opened.push_async_callback(asyncio.to_thread, spool.close)
+    return spool
+
+
 def evidence_parts(
-    around: Surroundings, section: EvidenceSection, conditions: ConditionLog, opened: AsyncExitStack
+    around: Surroundings,
+    section: EvidenceSection,
+    *,
+    spool: Spool,
+    made: Mapping[EvidencePart, Maker],
+    conditions: ConditionLog,
+    opened: AsyncExitStack,
 ) -> list[Part]:
-    """Clips, what is made of them, and the disk they lie on; copies too, if they are asked for."""
+    """Clips, what is made of them, and the disk they lie on; copies too, if they are asked for.
+
+    Args:
+        around: what the parts share.
+        section: what to keep.
+        spool: where the audio is.
+        made: makers of what lies beside a clip.
+        conditions: told of troubles.
+        opened: closes the parts.
+    """
     config, metrics, telemetry = around.config, around.metrics, EvidenceTelemetry(around.metrics)
     disk = EvidenceDisk(section.path, config.retention, conditions=conditions, on_round=telemetry.disk_looked_at)
 
@@ -56,19 +79,8 @@ def evidence_parts(
         on_state=lambda _state, _reason: disk.look_soon(),
         refusal=disk.refusal,
     )
-    rules = [config.presence.rule, *config.presence.species.values()]
-    spool = Spool(section.spool_path, section.spool_for(max(rule.hold_s for rule in rules)))
-    station = config.station
-    located = station.latitude is not None and station.longitude is not None
-    evidence = Evidence(
-        around.journal,
-        spool,
-        section,
-        callbacks=callbacks,
-        location=(station.latitude, station.longitude) if located else None,  # type: ignore[arg-type]
-    )
-    extras = Extras(around.journal, section.path, makers(around.detector))
-    opened.push_async_callback(asyncio.to_thread, spool.close)
+    evidence = Evidence(around.journal, spool, section, callbacks=callbacks, location=around.location)
+    extras = Extras(around.journal, section.path, made)
     for part in (disk, extras, evidence):
         opened.push_async_callback(part.aclose)
 

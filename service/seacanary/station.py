@@ -12,7 +12,7 @@ from seacanary import __version__
 from seacanary.batching import FeedEnded, FileDone
 from seacanary.beside import Beside, Surroundings
 from seacanary.beside_evidence import with_evidence
-from seacanary.beside_parts import open_beside
+from seacanary.beside_parts import Model, open_beside
 from seacanary.config import StationConfig, check_against_model
 from seacanary.deliveries import Deliveries
 from seacanary.detection import Detector
@@ -133,7 +133,7 @@ class Station:
             await self._journalling.take(journal, events, orphan)
         async with AsyncExitStack() as opened:
             links = review_links(self._config)
-            beside = await opened.enter_async_context(open_beside(self._surroundings(journal), links))
+            beside = await opened.enter_async_context(open_beside(self._surroundings(journal), self._model(), links))
             self._listening = listening = self._listen(journal, feeds.make(), beside)
             if self._stop_asked:
                 listening.stop()
@@ -165,11 +165,12 @@ class Station:
         return Surroundings(
             config=self._config,
             journal=journal,
-            detector=self._detector,
             metrics=self._metrics,
             record=partial(self._journalling.record, journal),
-            live_windows=lambda: self._listening.waiting if self._listening else 0,
         )
+
+    def _model(self) -> Model:
+        return Model(self._detector, lambda: self._listening.waiting if self._listening else 0)
 
     def _listen(self, journal: Journal, feeds: Sequence[Feed], beside: Beside) -> Listening:
         return Listening(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fakes import blocks_of, write_tiny_model
 from seacanary import beside_evidence
 from seacanary.beside import Beside, Surroundings
-from seacanary.beside_parts import open_beside
+from seacanary.beside_parts import Model, open_beside
 from seacanary.config import StationConfig, parse_config
 from seacanary.detection import Detector
 from seacanary.events import ConditionEvent, Event
@@ -44,8 +44,8 @@ async def opened(settings: StationConfig, metrics: Metrics | None = None) -> Asy
             await journal.append(events, states=states)
 
         detector = Detector.load(settings.model)
-        around = Surroundings(settings, journal, detector, metrics or Metrics(), record, lambda: 0)
-        async with open_beside(around, None) as beside:
+        around = Surroundings(settings, journal, metrics or Metrics(), record)
+        async with open_beside(around, Model(detector, lambda: 0), None) as beside:
             task = asyncio.create_task(beside.run())
             yield beside, journal
             await beside.drain(5.0)

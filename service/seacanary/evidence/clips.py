@@ -7,7 +7,7 @@ missing: zeros in place, so that time in the clip stays true, and listed.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -41,6 +41,11 @@ class Held:
     first_sample: int
     end_sample: int
     start: datetime | None
+
+    @property
+    def length(self) -> timedelta:
+        """Of them all, at the stream's nominal rate."""
+        return timedelta(seconds=(self.end_sample - self.first_sample) / self.stream.sample_rate_hz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,27 @@ def span_of(event: PresenceEvent, *, pre_roll_s: float, post_roll_s: float, long
         anchor_sample=offset if by_offset and offset is not None else onset,
         anchor=event.offset if by_offset and event.offset is not None else event.onset,
     )
+
+
+def span_between(held: Iterable[Held], *, start: datetime, end: datetime) -> ClipSpan | None:
+    """Samples [start, end) of a hydrophone, whatever event they belong to, if any.
+
+    Args:
+        held: what there is of the hydrophone, in any order.
+        start: UTC.
+        end: UTC, later than start.
+
+    Returns:
+        A span in indices of the first stream that has samples of it; None if no stream has.
+    """
+    dated = [(stretch.start, stretch) for stretch in held if stretch.start is not None]
+    within = [(begins, stretch) for begins, stretch in dated if begins < end and begins + stretch.length > start]
+    if not within:
+        return None
+    anchor, first = min(within, key=lambda pair: pair[0])
+    placed = ClipSpan(first.stream, (0, 1), (0, 1), whole=True, anchor_sample=first.first_sample, anchor=anchor)
+    part = (placed.sample_at(start), max(placed.sample_at(end), placed.sample_at(start) + 1))
+    return replace(placed, part=part, wanted=part)
 
 
 def lay_out(span: ClipSpan, held: Iterable[Held]) -> ClipLayout:

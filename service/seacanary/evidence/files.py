@@ -5,6 +5,7 @@ the facts are, the evidence is.
 """
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -114,6 +115,30 @@ def guano_of(event: PresenceEvent, layout: ClipLayout, location: tuple[float, fl
 
     Source: Riggsby and Reed, GUANO metadata specification 1.0, https://guano-md.org
     """
+    about = {"Species Auto ID": event.species}
+    if event.source_file:
+        about["Original Filename"] = Path(event.source_file).name
+    return _guano_text(layout, location, about=about, own=_of_event(event, layout))
+
+
+def guano_of_stretch(station: str, layout: ClipLayout, location: tuple[float, float] | None) -> str:
+    """As guano_of, of a stretch of audio that is about no event.
+
+    Args:
+        station: name of the station.
+        layout: what the stretch holds.
+        location: latitude and longitude of the station, degrees.
+    """
+    return _guano_text(layout, location, about={}, own={"Station": station})
+
+
+def _guano_text(
+    layout: ClipLayout,
+    location: tuple[float, float] | None,
+    *,
+    about: Mapping[str, str],
+    own: Mapping[str, object],
+) -> str:
     rate_hz, (first, end) = layout.span.stream.sample_rate_hz, layout.clip
     text = guano.GuanoFile()
     text["GUANO|Version"] = "1.0"
@@ -124,11 +149,10 @@ def guano_of(event: PresenceEvent, layout: ClipLayout, location: tuple[float, fl
         text["TE"] = round(rate_hz / header_rate_hz(rate_hz))
     if location is not None:
         text["Loc Position"] = location
-    if event.source_file:
-        text["Original Filename"] = Path(event.source_file).name
-    text["Species Auto ID"] = event.species
-    for key, value in _own_guano(event, layout).items():
-        text[f"SeaCanary|{key}"] = " ".join(str(value).splitlines())
+    for key, value in about.items():
+        text[key] = value
+    for key, fact in {"Version": __version__, **own, **_of_samples(layout)}.items():
+        text[f"SeaCanary|{key}"] = " ".join(str(fact).splitlines())
     return str(text.to_string())
 
 
@@ -196,20 +220,23 @@ def _sources(layout: ClipLayout) -> tuple[ClipSource, ...]:
     return tuple(joined)
 
 
-def _own_guano(event: PresenceEvent, layout: ClipLayout) -> dict[str, object]:
-    missing = ", ".join(f"{first}-{end}" for first, end in layout.missing)
+def _of_event(event: PresenceEvent, layout: ClipLayout) -> dict[str, object]:
     return {
-        "Version": __version__,
         "Event": event.id,
         "Kind": event.kind,
         "Station": event.station,
-        "Hydrophone": event.hydrophone,
         "Model": event.model_id,
         "Peak Probability": event.peak_probability,
-        "Epoch": event.epoch.isoformat(),
-        "First Sample": layout.clip[0],
         "Event Samples": f"{layout.span.part[0]}-{layout.span.part[1]}",
         "Event Whole": layout.span.whole,
+    }
+
+
+def _of_samples(layout: ClipLayout) -> dict[str, object]:
+    return {
+        "Hydrophone": layout.span.stream.hydrophone,
+        "Epoch": layout.span.stream.epoch.isoformat(),
+        "First Sample": layout.clip[0],
         "Outcome": layout.outcome,
-        "Missing Samples": missing or "none",
+        "Missing Samples": ", ".join(f"{first}-{end}" for first, end in layout.missing) or "none",
     }

@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from seacanary.contract import ModelContract
 from seacanary.detection import Detector
 from seacanary.evidence.audible import audible, is_ultrasonic
 from seacanary.evidence.clips import ClipAudio
@@ -25,13 +26,23 @@ def makers(detector: Detector) -> Mapping[Part, Maker]:
         missing = tuple((first - clip.first_sample, end - clip.first_sample) for first, end in clip.missing)
         return picture(Excerpt(samples, clip.sample_rate_hz, start, missing), event, detector)
 
+    return {PICTURE: draw, **makers_without_model(detector.contract)}
+
+
+def makers_without_model(contract: ModelContract) -> Mapping[Part, Maker]:
+    """Makers for where M does not run: a picture shows what the model saw, and there is none.
+
+    Args:
+        contract: says which calls are too high to hear.
+    """
+
     def slow_down(clip: ClipAudio, event: PresenceEvent) -> bytes | None:
-        if not is_ultrasonic(event, detector.contract):
+        if not is_ultrasonic(event, contract):
             return None
         samples, start = _samples(clip)
         return audible(samples, clip.sample_rate_hz, start=start, event=event)
 
-    return {PICTURE: draw, AUDIBLE: slow_down}
+    return {AUDIBLE: slow_down}
 
 
 def _samples(clip: ClipAudio) -> tuple[NDArray[np.float32], datetime]:

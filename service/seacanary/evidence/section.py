@@ -29,6 +29,9 @@ class EvidenceSection(BaseModel):
     )
     silence_s: float = Field(10.0, gt=0, description="a hydrophone silent for this long has no more post-roll to give")
     longest_wait_s: float = Field(300.0, gt=0, description="no clip waits longer than this for its audio, seconds")
+    longest_request_s: float = Field(
+        60.0, gt=0, le=600, description="most audio given for one request to the web server, seconds"
+    )
     spool: SpoolSection = SpoolSection()
 
     @model_validator(mode="after")

@@ -41,7 +41,14 @@ class SegmentStore:
     """
 
     def __init__(
-        self, folder: Path, *, segment_s: float, keep_s: float, max_bytes: int, min_free_bytes: int | None = 0
+        self,
+        folder: Path,
+        *,
+        segment_s: float,
+        keep_s: float,
+        max_bytes: int,
+        min_free_bytes: int | None = 0,
+        older_bytes: int = 0,
     ) -> None:
         """Take up what an earlier process left.
 
@@ -51,9 +58,11 @@ class SegmentStore:
             keep_s: how much of a hydrophone's audio is kept, in seconds heard before the last release().
             max_bytes: never more than this is kept, whoever needs it.
             min_free_bytes: nor so much that less than this is free; None: what suits the disk.
+            older_bytes: what may go stays nevertheless, while no more than this is kept in all.
         """
         self._folder, self._place, self._min_free_bytes = folder, Place(folder), min_free_bytes
         self._segment_s, self._keep_s, self._max_bytes = segment_s, keep_s, max_bytes
+        self._older_bytes = older_bytes
         self._lock = threading.Lock()
         self._segments: dict[Stream, list[Segment]] = {}
         self._open: dict[str, tuple[Segment, int]] = {}  # with its file descriptor
@@ -202,13 +211,20 @@ class SegmentStore:
 
     def _drop_old(self, hydrophone: str) -> None:
         """Drop what was heard too long ago, unless somebody still needs it."""
+        for segment in self._by_age():
+            if self._bytes <= self._older_bytes:
+                return
+            if segment.stream.hydrophone == hydrophone and not self._is_due_to_stay(segment):
+                self._drop(segment)
+
+    def _is_due_to_stay(self, segment: Segment) -> bool:
+        """Whether it was heard within `keep_s` of the last release, or somebody still needs it."""
+        hydrophone = segment.stream.hydrophone
         with self._lock:
             before_s = self._released_s.get(hydrophone, 0.0) - self._keep_s
             needed_from = self._needed_from.get(hydrophone)
-        for segment in [segment for segment in self._all() if segment.stream.hydrophone == hydrophone]:
-            needed = needed_from is not None and (segment.end is None or segment.end > needed_from)
-            if segment.heard_s < before_s and not needed:
-                self._drop(segment)
+        needed = needed_from is not None and (segment.end is None or segment.end > needed_from)
+        return needed or segment.heard_s >= before_s
 
     def _make_room(self, size_bytes: int) -> None:
         if self._bytes + size_bytes > self._max_bytes:
@@ -230,19 +246,23 @@ class SegmentStore:
             raise OSError(errno.ENOSPC, f"less than {least} bytes are free")
 
     def _shrink_to(self, most_bytes: int) -> None:
-        """Drop what was heard longest ago until no more is held; that is counted."""
-        for segment in sorted(self._all(), key=lambda segment: segment.touched):
+        """Drop what was heard longest ago until no more is held; what goes before its time is counted."""
+        for segment in self._by_age():
             if self._bytes <= most_bytes:
                 return
             hydrophone, samples = segment.stream.hydrophone, segment.samples
             if hydrophone in self._open and self._open[hydrophone][0] is segment:
                 os.close(self._open.pop(hydrophone)[1])
+            early = self._is_due_to_stay(segment)
             self._drop(segment)
-            self.dropped_samples[hydrophone] = self.dropped_samples.get(hydrophone, 0) + samples
+            if early:
+                self.dropped_samples[hydrophone] = self.dropped_samples.get(hydrophone, 0) + samples
 
-    def _all(self) -> list[Segment]:
+    def _by_age(self) -> list[Segment]:
+        """Those heard longest ago first."""
         with self._lock:
-            return [segment for segments in self._segments.values() for segment in segments]
+            segments = [segment for segments in self._segments.values() for segment in segments]
+        return sorted(segments, key=lambda segment: segment.touched)
 
     def _drop(self, segment: Segment) -> None:
         self._forget(segment)

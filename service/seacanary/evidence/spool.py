@@ -51,6 +51,12 @@ class SpoolSection(BaseModel):
         description="free space that the spool leaves, whatever waits in it: the journal may be on the same disk; "
         "null: 512 MiB, but a fortieth of a disk under 20 GiB",
     )
+    older_bytes: int = Field(
+        0,
+        ge=0,
+        description="what is older than keep_s stays nevertheless while the spool takes no more than this, "
+        "max_bytes at most: for requests, and at an edge for events that come late",
+    )
     queue_bytes: int = Field(64 << 20, ge=1 << 16, description="audio in memory on its way to the disk, at most")
 
 
@@ -88,6 +94,7 @@ class Spool:
             keep_s=section.keep_s,
             max_bytes=section.max_bytes,
             min_free_bytes=section.min_free_bytes,
+            older_bytes=section.older_bytes,
         )
         self._queue_bytes, self._monotonic_s = section.queue_bytes, monotonic_s
         self._changed = threading.Condition()

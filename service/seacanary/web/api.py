@@ -1,6 +1,6 @@
-"""JSON API: events with their reviews, evidence files, and reviews by programs."""
+"""JSON API: events with their reviews, and evidence files."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -8,36 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from seacanary.evidence.consumer import CURSOR as CLIPS
+from seacanary.evidence.names import AUDIO, file_of, stem_of
 from seacanary.web.event_reading import EventQuery, EventReading, JudgedEvent
 from seacanary.web.evidence_files import EvidenceFiles
-from seacanary.web.review_links import LinkRefused
-from seacanary.web.reviews import Reviews, Word
+from seacanary.web.troubles import AILING, MISSING, Answers, Trouble
 
 # Clips do not change once they are there, and seeking asks for them piece by piece.
 EVIDENCE_CACHE = "private, max-age=300"
+GONE: Answers = {410: {"model": Trouble, "description": "there is none any more"}}
 
 
 class Alive(BaseModel):
     """The server answers."""
 
     status: Literal["alive"] = "alive"
-
-
-class Trouble(BaseModel):
-    """Why not."""
-
-    detail: str
-
-
-# OpenAPI's description of answers: free-form by FastAPI's own type.
-Answers: TypeAlias = dict[int | str, dict[str, Any]]
-AILING: Answers = {503: {"model": Trouble, "description": "the journal cannot be used now"}}
-MISSING: Answers = {404: {"model": Trouble, "description": "there is none"}}
-REFUSALS: Answers = {
-    403: {"model": Trouble, "description": "the token is not for this event, or not of this station"},
-    409: {"model": Trouble, "description": "the journal does not hold the event"},
-    410: {"model": Trouble, "description": "the token has expired"},
-}
 
 
 class EventPage(BaseModel):
@@ -49,17 +34,11 @@ class EventPage(BaseModel):
     next_before: int | None = Field(description="`before` of the next page; null: these were all")
 
 
-class SignedWord(Word):
-    """A review with the token that allows it: the last part of a link's path."""
-
-    token: str = Field(description="from the review link of an alert")
-
-
 class Api:
     """What programs can ask for."""
 
-    def __init__(self, *, events: EventReading, reviews: Reviews, evidence: EvidenceFiles) -> None:
-        self._events, self._reviews, self._evidence = events, reviews, evidence
+    def __init__(self, *, events: EventReading, evidence: EvidenceFiles) -> None:
+        self._events, self._evidence = events, evidence
 
     def router(self) -> APIRouter:
         """The API's places, described for OpenAPI."""
@@ -67,7 +46,12 @@ class Api:
         router.get("/healthz", summary="Whether the server answers")(self.alive)
         router.get("/api/events", summary="Presence events with their reviews")(self.latest)
         router.get("/api/events/{event_id}", responses=MISSING, summary="One event with its reviews")(self.event)
-        router.post("/api/events/{event_id}/review", responses=REFUSALS, summary="Confirm or reject")(self.review)
+        router.get(
+            "/api/events/{event_id}/clip",
+            response_class=FileResponse,
+            responses=MISSING | GONE,
+            summary="The sound of one event; ranges are honoured",
+        )(self.clip)
         router.get(
             "/evidence/{path:path}",
             response_class=FileResponse,
@@ -93,12 +77,22 @@ class Api:
             raise HTTPException(404, "The journal of this station does not hold this event.")
         return judged
 
-    async def review(self, event_id: UUID, word: SignedWord) -> JudgedEvent:
-        """Say what the token allows; saying it again changes nothing."""
-        invitation, _ = await self._reviews.invited(word.token)
-        if invitation.event_id != event_id:
-            raise LinkRefused("This token is for another event.")
-        return await self._reviews.answer(word.token, Word(reviewer=word.reviewer, note=word.note))
+    async def clip(self, event_id: UUID) -> FileResponse:
+        """The sound of one event, by its id."""
+        if not self._evidence.are_kept:
+            raise HTTPException(404, "This station keeps no clips; `evidence` in its configuration turns that on.")
+        judged = await self._events.find(event_id)
+        if judged is None:
+            raise HTTPException(404, "The journal of this station does not hold this event, or not yet.")
+        stem = stem_of(judged.event)
+        facts = await self._evidence.facts(stem)
+        if facts is None and await self._events.cursor(CLIPS) < judged.sequence:
+            raise HTTPException(404, "Its clip is not written yet.")
+        if facts is not None and facts.audio is None:
+            raise HTTPException(410, "Its audio was gone before it could be kept.")
+        if await self._evidence.find(file_of(stem, AUDIO)) is None:
+            raise HTTPException(410, "Its clip has made room for newer evidence.")
+        return await self.file(file_of(stem, AUDIO))
 
     async def file(self, path: str) -> FileResponse:
         """A file of evidence."""

@@ -11,13 +11,24 @@ from starlette.responses import JSONResponse, Response
 
 from seacanary import __version__
 from seacanary.errors import JournalError, SeaCanaryError
+from seacanary.evidence.recent_audio import (
+    AudioBusy,
+    AudioGone,
+    AudioLater,
+    AudioNotYet,
+    AudioTooLong,
+    AudioUnknown,
+    RecentAudio,
+)
 from seacanary.web.api import Api
+from seacanary.web.audio import AudioApi, retry_after
 from seacanary.web.event_reading import EventReading
 from seacanary.web.evidence_files import EvidenceFiles
 from seacanary.web.limits import Limits, Unprefixed, strict_headers
 from seacanary.web.pages import Pages
 from seacanary.web.rendering import Rendering
 from seacanary.web.review_links import LinkExpired, LinkRefused
+from seacanary.web.reviewing import Reviewing
 from seacanary.web.reviews import EventUnknown, Reviews
 from seacanary.web.section import WebSection
 
@@ -30,6 +41,11 @@ STATUSES: Mapping[type[SeaCanaryError], HTTPStatus] = {
     LinkRefused: HTTPStatus.FORBIDDEN,
     EventUnknown: HTTPStatus.CONFLICT,
     JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
+    AudioUnknown: HTTPStatus.NOT_FOUND,
+    AudioGone: HTTPStatus.GONE,
+    AudioTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    AudioNotYet: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    AudioBusy: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 TITLES: Mapping[int, str] = {
     403: "This link cannot be used",
@@ -43,7 +59,13 @@ JOURNAL_AILS = "The station's journal cannot be used at the moment. Nothing is l
 
 
 def web_app(
-    section: WebSection, *, station: str, events: EventReading, reviews: Reviews, evidence: EvidenceFiles
+    section: WebSection,
+    *,
+    station: str,
+    events: EventReading,
+    evidence: EvidenceFiles,
+    audio: RecentAudio | None = None,
+    reviews: Reviews | None = None,
 ) -> FastAPI:
     """The application that a server runs.
 
@@ -51,8 +73,9 @@ def web_app(
         section: public URL and allowed hosts.
         station: its name.
         events: what there is to see.
-        reviews: takes answers.
         evidence: clips and pictures.
+        audio: of the last minutes; None: none is kept.
+        reviews: takes answers; None: nobody answers here.
     """
     rendering = Rendering(station, prefix=section.prefix)
     app = FastAPI(
@@ -63,10 +86,13 @@ def web_app(
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
     )
-    secure = (section.public_url or "").startswith("https:")
-    pages = Pages(rendering, events=events, reviews=reviews, evidence=evidence, secure_cookie=secure)
-    app.include_router(pages.router())
-    app.include_router(Api(events=events, reviews=reviews, evidence=evidence).router())
+    app.include_router(Pages(rendering, events=events, evidence=evidence).router())
+    app.include_router(Api(events=events, evidence=evidence).router())
+    app.include_router(AudioApi(audio).router())
+    if reviews is not None:
+        secure = (section.public_url or "").startswith("https:")
+        reviewing = Reviewing(rendering, reviews=reviews, evidence=evidence, secure_cookie=secure)
+        app.include_router(reviewing.router())
     _answer_troubles(app, rendering)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=section.allowed_hosts, www_redirect=False)
     app.add_middleware(Limits, headers=strict_headers(rendering.style_hash))
@@ -94,7 +120,10 @@ def _answer_troubles(app: FastAPI, rendering: Rendering) -> None:
         if isinstance(exc, JournalError):
             log.error("web: %s", exc)
             return answer(request, status, JOURNAL_AILS)
-        return answer(request, status, str(exc))
+        refused = answer(request, status, str(exc))
+        if isinstance(exc, AudioLater):
+            refused.headers.update(retry_after(exc.retry_s))
+        return refused
 
     app.exception_handler(HTTPException)(on_http)
     app.exception_handler(SeaCanaryError)(on_ours)

@@ -40,6 +40,7 @@ WHERE sequence > :first AND json_extract(event, '$.kind') = 'reviewed'
 AND json_extract(event, '$.event_id') IN (SELECT value FROM json_each(:ids))
 ORDER BY sequence
 """
+CURSOR = "SELECT sequence FROM cursors WHERE publisher = ?"
 # Larger than any sequence: SQLite's largest integer.
 END = 2**63 - 1
 
@@ -108,6 +109,10 @@ class EventReading:
         """The presence event of that id; None: the journal has none."""
         return await self._on_disk(self._find, event_id)
 
+    async def cursor(self, reader: str) -> int:
+        """Sequence up to which a reader of the journal has come; 0 if it has not begun."""
+        return await self._on_disk(self._cursor, reader)
+
     def _latest(self, query: EventQuery) -> list[JudgedEvent]:
         values = {**query.model_dump(mode="json"), "before": query.before or END}
         with self._connection() as connection:
@@ -117,6 +122,11 @@ class EventReading:
         with self._connection() as connection:
             judged = self._judged(connection, connection.execute(BY_ID, (str(event_id),)).fetchall())
         return judged[0] if judged else None
+
+    def _cursor(self, reader: str) -> int:
+        with self._connection() as connection:
+            rows = connection.execute(CURSOR, (reader,)).fetchall()
+        return int(rows[0][0]) if rows else 0
 
     def _judged(self, connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> list[JudgedEvent]:
         events = {sequence: PresenceEvent.model_validate_json(text) for sequence, text in rows}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from seacanary.evidence.files import ClipFacts, read_facts
 from seacanary.evidence.names import AUDIBLE, AUDIO, FACTS, PARTS, PICTURE, Part, file_of, stem_in
 
 MEDIA_TYPES: Mapping[Part, str] = {
@@ -39,6 +40,11 @@ class EvidenceFiles:
         """Serve from a folder; None: no evidence is kept."""
         self._folder = folder
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether there may be any."""
+        return self._folder is not None
+
     async def find(self, path: str) -> EvidenceFile | None:
         """The file of a relative path; None: no such evidence, or no evidence's path."""
         return await asyncio.to_thread(self._find, path)
@@ -48,6 +54,10 @@ class EvidenceFiles:
         if stem is None:
             return {}
         return await asyncio.to_thread(self._kept, stem)
+
+    async def facts(self, stem: str) -> ClipFacts | None:
+        """What is known of an event's clip; None: nothing, or no evidence is kept."""
+        return await asyncio.to_thread(read_facts, self._folder, stem) if self._folder is not None else None
 
     def _kept(self, stem: str) -> dict[Part, str]:
         paths = {part: file_of(stem, part) for part in PARTS}

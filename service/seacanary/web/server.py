@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from seacanary.errors import ConfigError
 from seacanary.events import Event
+from seacanary.evidence.recent_audio import RecentAudio
 from seacanary.metrics import Metrics
 from seacanary.web.app import web_app
 from seacanary.web.event_reading import EventReading
@@ -54,8 +55,9 @@ class WebServer:
         *,
         station: str,
         journal: Path,
-        links: ReviewLinks,
+        links: ReviewLinks | None,
         evidence: Path | None,
+        audio: RecentAudio | None = None,
         tell: Callable[[Sequence[Event]], Awaitable[None]],
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -66,8 +68,9 @@ class WebServer:
             section: where to listen.
             station: its name.
             journal: path of the journal, which exists; only read.
-            links: signs and checks the links.
+            links: signs and checks the links of reviews; None: nobody answers here.
             evidence: folder of clips and pictures; None: none are kept.
+            audio: of the last minutes; None: none is kept.
             tell: stores events; returns once they are in the journal.
             metrics: what to count on.
             now: the time, aware.
@@ -76,15 +79,21 @@ class WebServer:
             ConfigError: the port is in use, or the address is not this machine's.
         """
         with _listener(section) as listener:
-            async with EventReading.over(journal) as events:
-                reviews = Reviews(station, links=links, events=events, tell=tell, metrics=metrics, now=now)
+            async with AsyncExitStack() as opened:
+                events = await opened.enter_async_context(EventReading.over(journal))
+                reviews = None
+                if links is not None:
+                    reviews = Reviews(station, links=links, events=events, tell=tell, metrics=metrics, now=now)
+                    opened.push_async_callback(reviews.aclose)
                 app = web_app(
-                    section, station=station, events=events, reviews=reviews, evidence=EvidenceFiles(evidence)
+                    section,
+                    station=station,
+                    events=events,
+                    evidence=EvidenceFiles(evidence),
+                    audio=audio,
+                    reviews=reviews,
                 )
-                try:
-                    yield cls(_Server(_settings(app)), listener)
-                finally:
-                    await reviews.aclose()
+                yield cls(_Server(_settings(app)), listener)
 
     async def run(self) -> None:
         """Serve until cancelled; answers under way get a moment to end."""

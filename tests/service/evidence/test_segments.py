@@ -233,3 +233,21 @@ def test_epochs_before_1970_are_kept_too(folder: Path) -> None:
     hear(store, old, 0, 10)
     store.close()
     assert open_store(folder).read(old, 0, 10)[1] == []
+
+
+def test_what_may_go_stays_while_there_is_room_for_it(folder: Path) -> None:
+    store = SegmentStore(folder, segment_s=1.0, keep_s=2.0, max_bytes=4 * 800, older_bytes=4 * 800)
+    for first in range(0, 3000, 50):
+        hear(store, STREAMS[0], first, first + 50)
+        store.release({})
+    held = [stretch.first_sample for stretch in store.held("north")]
+    assert held == list(range(2200, 3000, 100))
+    assert store.dropped_samples == {}  # its time was over
+
+
+def test_what_goes_before_its_time_is_counted_however_much_room_was_meant_for_it(folder: Path) -> None:
+    store = SegmentStore(folder, segment_s=1.0, keep_s=9.0, max_bytes=4 * 800, older_bytes=4 * 800)
+    for first in range(0, 1000, 50):
+        hear(store, STREAMS[0], first, first + 50)
+        store.release({})
+    assert store.dropped_samples == {"north": 200}

@@ -157,7 +157,8 @@ async def test_the_api_describes_itself(tmp_path: Path) -> None:
     async with web_station(tmp_path) as station:
         described = (await station.client.get("/api/openapi.json")).json()
         assert set(described["paths"]) == {
-            "/healthz", "/api/events", "/api/events/{event_id}", "/api/events/{event_id}/review", "/evidence/{path}",
+            "/healthz", "/api/events", "/api/events/{event_id}", "/api/events/{event_id}/review",
+            "/api/events/{event_id}/clip", "/api/audio/{hydrophone}", "/evidence/{path}",
         }  # fmt: skip
         assert "410" in described["paths"]["/api/events/{event_id}/review"]["post"]["responses"]
         assert (await station.client.get("/docs")).status_code == 404
