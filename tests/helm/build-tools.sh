@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Build helm and kube-apiserver, once, from their published sources into a folder that Git ignores.
+# Usage: build-tools.sh FOLDER. Prints nothing if both are there. Needs Go (its version is the modules' to say).
+set -euo pipefail
+
+HELM_VERSION=v3.22.0
+# Kubernetes releases v1.N.P together with its staging modules v0.N.P.
+KUBERNETES_MINOR_AND_PATCH=36.3
+
+folder=$(mkdir -p "$1" && cd "$1" && pwd)
+helm=$folder/helm-$HELM_VERSION
+apiserver=$folder/kube-apiserver-v1.$KUBERNETES_MINOR_AND_PATCH
+# Compilers side by side would take all cores of a small machine and 3 GB.
+export GOFLAGS="${GOFLAGS:-} -p=${GO_PARALLEL:-2}"
+
+say() { echo "build-tools: $*" >&2; }
+
+build_helm() {
+  say "building helm $HELM_VERSION (a minute or two)"
+  GOBIN=$folder/.bin go install -trimpath -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$HELM_VERSION" \
+    "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"
+  mv "$folder/.bin/helm" "$helm"
+}
+
+# k8s.io/kubernetes replaces its staging modules by folders of its own repository; outside it they are named anew.
+write_module() {
+  local kubernetes=v1.$KUBERNETES_MINOR_AND_PATCH staging=v0.$KUBERNETES_MINOR_AND_PATCH source
+  source=$(go mod download -json "k8s.io/kubernetes@$kubernetes" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+  {
+    echo "module seacanary.org/apiserver"
+    sed -n '/^go [0-9]/p' "$source"
+    echo "require k8s.io/kubernetes $kubernetes"
+    sed -nE "s#^[[:space:]]*(replace )?(k8s.io/[a-z0-9-]+) => ./staging/.*#replace \2 => \2 $staging#p" "$source"
+  } > go.mod
+  printf 'package tools\n\nimport _ "k8s.io/kubernetes/cmd/kube-apiserver/app"\n' > tools.go
+}
+
+build_apiserver() {
+  say "building kube-apiserver v1.$KUBERNETES_MINOR_AND_PATCH (four minutes on two cores)"
+  local module
+  module=$(mktemp -d "$folder/.module.XXXXXX")
+  (
+    cd "$module"
+    write_module
+    go mod tidy
+    go build -mod=mod -trimpath -ldflags "-s -w" -o kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+  )
+  mv "$module/kube-apiserver" "$apiserver"
+  rm -rf "$module"
+}
+
+[ -x "$helm" ] || build_helm
+[ -x "$apiserver" ] || build_apiserver
+ln -sfn "$(basename "$helm")" "$folder/helm"
+ln -sfn "$(basename "$apiserver")" "$folder/kube-apiserver"
