@@ -71,7 +71,7 @@ def _kafka(section: KafkaSection) -> Facts:
     return {
         "brokers": section.bootstrap_servers,
         "login": f"{user}, {'encrypted' if section.tls else 'not encrypted'}",
-        "topics": f"{section.topic_prefix}..., {section.partitions} partitions, on {section.replication} broker"
+        "topics": f"{section.topic_prefix}*, {section.partitions} partitions, on {section.replication} broker"
         + "s" * (section.replication > 1),
     }
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
-from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -34,7 +33,7 @@ from seacanary.roles import read_any
 from seacanary.runner import Runner
 from seacanary.schemas import SCHEMAS, SchemaName, schema_text
 from seacanary.sources.devices import list_devices
-from seacanary.terminal import EPILOG, AsJson, Seconds, complain, err, fail, or_exit, out
+from seacanary.terminal import EPILOG, AsJson, Seconds, complain, err, fail, log_handler, or_exit, out
 from seacanary.webhook_commands import webhooks_app
 
 CORES = os.cpu_count() or 1
@@ -77,8 +76,8 @@ def _common(
 ) -> None:
     if logging.root.handlers:
         return  # whoever calls us from Python has said where logs go
-    handler = LogOutlet(RichHandler(console=err, show_path=False, rich_tracebacks=False))
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.root.addHandler(LogOutlet(log_handler()))
+    logging.root.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 @app.command(epilog=EPILOG)

@@ -34,6 +34,8 @@ WORKER_EPILOG = (
     "configuration or model), 70 it ended itself before anything was lost: a supervisor starts it again after all "
     "but 0 and 2."
 )
+# Modules whose classes are Faust's: Faust says in their name when each begins and ends.
+FAUSTS_OWN = ("seacanary.cluster.ordered_consumer", "seacanary.cluster.tables")
 # What the extra installs, as it is imported.
 CLUSTER_LIBRARIES = frozenset({"aiokafka", "faust", "mode", "rocksdict", "yarl"})
 
@@ -148,7 +150,11 @@ def _cluster_libraries() -> Iterator[None]:
 
 def _tell_of_changes() -> None:
     """Let our own log say what changes: these commands have no view, and a supervisor keeps their log."""
+    if logging.root.level <= logging.INFO:
+        return
     logging.getLogger("seacanary").setLevel(logging.INFO)
+    for name in FAUSTS_OWN:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _kafka_of(config: Path) -> KafkaSection:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from seacanary.alerts.rules import AlertsSection
 from seacanary.batching import BatchingSection
 from seacanary.config_checks import (
+    COMMANDS,
     ProcessRole,
     names_of_our_own,
     role_of,
@@ -229,7 +230,7 @@ def parse_config(
     try:
         config = model.model_validate(tree)
     except ValidationError as exc:
-        _refuse(faults_of(exc, model), where, hint=_other_role(tree, model))
+        _refuse(faults_of(exc, model), where + _other_role(tree, model))
         raise
     _refuse(config.contradictions(), where)
     return config
@@ -245,17 +246,17 @@ def check_against_model(config: StationConfig, contract: ModelContract) -> None:
     _refuse(unknown_to_model(config.alerts.rules, contract), "alerts")
 
 
-def _refuse(faults: Sequence[str], where: str, *, hint: str = "") -> None:
+def _refuse(faults: Sequence[str], where: str) -> None:
     if faults:
-        raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults) + hint)
+        raise ConfigError(f"{where}: {len(faults)} mistake{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
 
 
 def _other_role(tree: Mapping[str, object], model: type[Configuration]) -> str:
-    """A line of advice, if a file was given to the wrong command."""
+    """What a file is, that was given to another role's command."""
     looks = role_of(tree)
     if looks == model.role:
         return ""
-    return f"\nby its sections it is the configuration of another role: {looks}; this command wants: {model.role}"
+    return f": by its sections it is for `seacanary {COMMANDS[looks]}`; for `seacanary {COMMANDS[model.role]}`"
 
 
 def _place_of(error: yaml.YAMLError) -> str:

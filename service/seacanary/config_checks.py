@@ -16,6 +16,7 @@ from seacanary.publishers.selection import Selection
 OURS = "@"
 
 ProcessRole = Literal["station", "edge", "worker"]
+COMMANDS: Mapping[ProcessRole, str] = {"station": "run", "edge": "edge", "worker": "worker"}
 
 
 def role_of(tree: Mapping[str, object]) -> ProcessRole:

@@ -1,10 +1,13 @@
 """What all commands say in the same way: to whom, and how an error ends them."""
 
+import logging
+import time
 from collections.abc import Callable
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.text import Text
 
 from seacanary.errors import SeaCanaryError
@@ -21,6 +24,23 @@ Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="stop 
 
 out = Console()
 err = Console(stderr=True)
+
+
+def log_handler() -> logging.Handler:
+    """The log to stderr: for a person in columns; for a file, a pipe or a supervisor a line each, in UTC."""
+    if err.is_terminal:
+        person = RichHandler(console=err, show_path=False, rich_tracebacks=False)
+        person.setFormatter(logging.Formatter("%(message)s"))
+        return person
+    lines = logging.StreamHandler()
+    lines.setFormatter(UtcFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ"))
+    return lines
+
+
+class UtcFormatter(logging.Formatter):
+    """Says when in UTC, as events do."""
+
+    converter = staticmethod(time.gmtime)
 
 
 def or_exit(call: Callable[[], T]) -> T:

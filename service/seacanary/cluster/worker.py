@@ -13,7 +13,7 @@ from faust.types import TP, TopicT
 
 from seacanary import __version__
 from seacanary.cluster.agents import Surroundings, add_deliver, add_infer, add_track
-from seacanary.cluster.app import hydrophone_table, make_app, raw_topic
+from seacanary.cluster.app import CHANGELOG_TOPIC, hydrophone_table, make_app, raw_topic
 from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering, OnChange
 from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signals
@@ -21,8 +21,9 @@ from seacanary.cluster.guarding import end_process
 from seacanary.cluster.inferring import Inferring, Judge
 from seacanary.cluster.ordered_consumer import Order, OrderedConsumer
 from seacanary.cluster.section import KafkaSection
+from seacanary.cluster.tables import CHANGELOG
 from seacanary.cluster.topic_reading import event_records, newest_cursors
-from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, make_topics
+from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, changelog, make_topics
 from seacanary.cluster.tracking import Tracking
 from seacanary.cluster.watchdog_wiring import watched
 from seacanary.cluster.worker_config import WorkerConfig
@@ -76,10 +77,11 @@ class Worker:
             ConfigError: a secret cannot be read, or the topics cannot be used.
             ClusterUnreachable: no broker answers.
         """
-        for note in await make_topics(self._config.kafka):
+        kafka = self._config.kafka
+        for note in await make_topics(kafka, changelog(kafka, CHANGELOG_TOPIC, CHANGELOG)):
             log.warning("%s", note)
         self._config.worker.data.mkdir(parents=True, exist_ok=True)
-        app = make_app(self._config.kafka, self._config.worker)
+        app = make_app(kafka, self._config.worker)
         with ThreadPoolExecutor(1, thread_name_prefix="judge") as executor:
             order = Order(lambda: _begins_at(app))
             self._add_roles(app, executor, order)
@@ -88,6 +90,7 @@ class Worker:
             if self._delivering is not None:
                 await self._delivering.end()
             await app.stop()
+        log.info("worker: stopped; what it had not finished, others take over")
 
     async def _work(self, app: faust.App) -> None:
         await app.start()
