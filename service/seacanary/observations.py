@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-UnobservedReason = Literal["lost", "shed", "too_short", "inference_failed"]
+UnobservedReason = Literal["lost", "shed", "skipped", "too_short", "inference_failed"]
 
 
 class Placed(Protocol):
@@ -120,7 +120,8 @@ class Unobserved:
         end_sample: stream index after its last sample: [first, end).
         sample_rate_hz: the stream's own rate.
         start: UTC of the stretch's first sample.
-        reason: lost (never arrived), shed (inference was behind), too_short
+        reason: lost (never arrived), shed (inference was behind), skipped (the same, and most
+            of it lies in the windows beside it), too_short
             (a run shorter than one window), inference_failed.
     """
 

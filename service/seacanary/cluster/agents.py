@@ -16,12 +16,13 @@ from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering
 from seacanary.cluster.envelope import EnvelopeRefused, ImageEnvelope, decode, encode, key_of
 from seacanary.cluster.event_journal import EventRecord
+from seacanary.cluster.fleet_hours import HourPart
 from seacanary.cluster.guarding import nothing_passes
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.ordered_consumer import Order
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.tables import HydrophoneTable
-from seacanary.cluster.topics import DETECTIONS, EVENTS, IMAGES
+from seacanary.cluster.topics import DETECTIONS, EVENTS, HOURS, IMAGES
 from seacanary.cluster.tracking import Concludable, Tracking, WrongContract
 from seacanary.events import PresenceEvent
 from seacanary.metrics import Metrics
@@ -95,8 +96,8 @@ def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring
 
 
 def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) -> None:
-    """Detections to presence events. First the events go out, then the state that led to them, then the record."""
-    events_topic = around.topic(EVENTS)
+    """Detections to presence events and hours. They go out first, then the state that led to them, then the record."""
+    events_topic, hours_topic = around.topic(EVENTS), around.topic(HOURS)
     acknowledging = Acknowledging()
 
     async def conclude(event: HeldEvent) -> Sequence[Awaitable[object]]:
@@ -110,7 +111,8 @@ def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) 
         if step is None:
             around.count("track", "repeated")
             return []
-        await _all([await _sent(told, events_topic) for told in step.events])
+        said = [await _sent(told, events_topic) for told in step.events]
+        await _all(said + [await _counted(part, hours_topic) for part in step.hours])
         table[key] = step.stored
         around.count("track", "concluded")
         for told in step.events:
@@ -180,6 +182,10 @@ def _concludable(event: HeldEvent) -> Concludable:
 async def _sent(event: PresenceEvent, topic: TopicT) -> Awaitable[object]:
     key = key_of(event.station, event.hydrophone)
     return await topic.send(key=key, value=event.model_dump_json().encode(), partition=0)
+
+
+async def _counted(part: HourPart, topic: TopicT) -> Awaitable[object]:
+    return await topic.send(key=part.key.encode(), value=part.encoded(), partition=0)
 
 
 async def _all(writes: Sequence[Awaitable[object]]) -> None:

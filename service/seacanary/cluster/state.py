@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from seacanary.cluster.fleet_counting import BookState
 from seacanary.errors import SeaCanaryError
 
 # A station's run ends when it loses its spool; enough to know any record that is sent again by.
@@ -31,6 +32,7 @@ class TrackState(BaseModel):
     Attributes:
         concluded: runs of the station, the one heard last at the end, with the last number concluded.
         follower: Follower.states().
+        hours: HourBook.state().
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,16 +40,17 @@ class TrackState(BaseModel):
     version: Literal[1] = 1
     concluded: tuple[Concluded, ...] = ()
     follower: Mapping[str, str] = {}
+    hours: BookState = BookState()
 
     def has(self, run: AwareDatetime, number: int) -> bool:
         """Whether an envelope has been concluded: it was sent again, or judged again."""
         return any(known.run == run and number <= known.number for known in self.concluded)
 
-    def after(self, run: AwareDatetime, number: int, follower: Mapping[str, str]) -> Self:
+    def after(self, run: AwareDatetime, number: int, *, follower: Mapping[str, str], hours: BookState) -> Self:
         """The state with one more envelope concluded."""
         others = tuple(known for known in self.concluded if known.run != run)
         concluded = (*others, Concluded(run=run, number=number))[-RUNS_REMEMBERED:]
-        return self.model_copy(update={"concluded": concluded, "follower": follower})
+        return self.model_copy(update={"concluded": concluded, "follower": follower, "hours": hours})
 
     def is_before(self, other: "TrackState") -> bool:
         """Whether the other state has grown out of this one."""

@@ -34,7 +34,7 @@ from seacanary.errors import ConfigError, SeaCanaryError
 from seacanary.kafka_clients import client_options
 
 IMAGES, DETECTIONS, EVENTS = "images", "detections", "events"
-CURSORS, DEAD_LETTERS = "cursors", "deadletters"
+HOURS, CURSORS, DEAD_LETTERS = "hours", "cursors", "deadletters"
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 FOREVER_MS = -1
@@ -77,7 +77,7 @@ class Topic:
 
 
 def topics(section: KafkaSection) -> tuple[Topic, ...]:
-    """Every topic that is ours. Faust makes the changelogs of its Tables itself, with as many partitions as images."""
+    """Every topic that edges and workers share."""
     images_ms, detections_ms = round(section.images_kept_h * HOUR_MS), round(section.detections_kept_h * HOUR_MS)
     letters_ms = round(section.dead_letters_kept_days * DAY_MS)
     by_hydrophone = section.partitions
@@ -93,8 +93,18 @@ def topics(section: KafkaSection) -> tuple[Topic, ...]:
         _topic(section, name, partitions, {"cleanup.policy": "delete", "retention.ms": str(ms), **_largest(size)})
         for name, partitions, ms, size in table
     ]
-    # How far publishers have come: of each key the newest alone counts.
-    return (*kept, _topic(section, CURSORS, 1, {"cleanup.policy": "compact", **_largest(IMAGE_BYTES)}))
+    # Of the parts of an hour, and of how far publishers have come, the newest of each key alone counts.
+    newest = [
+        _topic(section, name, 1, {"cleanup.policy": "compact", **_largest(IMAGE_BYTES)}) for name in (HOURS, CURSORS)
+    ]
+    return (*kept, *newest)
+
+
+def changelog(section: KafkaSection, name: str, settings: Mapping[str, str]) -> Topic:
+    """The changelog of a Table, which follows images by hydrophone. Faust would make it too, and not wait for it:
+    a worker whose brokers do not know it yet would begin without.
+    """
+    return _topic(section, name, section.partitions, {"cleanup.policy": "compact", **_largest(IMAGE_BYTES), **settings})
 
 
 def _largest(size_bytes: int) -> dict[str, str]:
@@ -111,10 +121,14 @@ def _topic(section: KafkaSection, name: str, partitions: int, settings: Mapping[
     return Topic(section.topic(name), partitions, section.replication, {**always, **settings})
 
 
-async def make_topics(section: KafkaSection) -> tuple[str, ...]:
+async def make_topics(section: KafkaSection, *more: Topic) -> tuple[str, ...]:
     """Make the topics that are missing and check the others; return once every partition has a leader.
 
     Several processes may do this at once.
+
+    Args:
+        section: which Kafka.
+        more: topics beside those that all share.
 
     Returns:
         In words, where a topic differs from what is configured in a way that loses nothing.
@@ -123,7 +137,7 @@ async def make_topics(section: KafkaSection) -> tuple[str, ...]:
         TopicsRefused: a topic has other partitions or works otherwise, or cannot be made as configured.
         ClusterUnreachable: no broker answers, or it does not let this user do it.
     """
-    wanted = topics(section)
+    wanted = (*topics(section), *more)
     async with _admin(section) as admin:
         missing = [topic for topic in wanted if topic.name not in await _existing(admin)]
         if missing:

@@ -1,17 +1,21 @@
 """Tracking: envelopes of many hydrophones in, presence events and Table values out. No Kafka in here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from seacanary.cluster.envelope import DetectionEnvelope, EndEnvelope, LostEnvelope, contract_sha256
+from seacanary.cluster.fleet_counting import HourBook
+from seacanary.cluster.fleet_hours import HourPart
 from seacanary.cluster.state import TrackState
 from seacanary.contract import ModelContract
 from seacanary.errors import SeaCanaryError
 from seacanary.events import PresenceEvent
 from seacanary.following import Follower
 from seacanary.guard import GuardSection
+from seacanary.observations import Detection, Unobserved
 from seacanary.presence_rules import PresenceSection
+from seacanary.presence_state import OpenPresence
 
 Concludable: TypeAlias = DetectionEnvelope | LostEnvelope | EndEnvelope
 
@@ -26,10 +30,12 @@ class Step:
 
     Attributes:
         events: what became known, oldest first.
+        hours: what the fleet is to know now of the hydrophone's hours.
         stored: the hydrophone's new value for the Table.
     """
 
     events: list[PresenceEvent]
+    hours: Sequence[HourPart]
     stored: bytes
 
 
@@ -38,6 +44,7 @@ class _Known:
     """A follower in memory, good for as long as the Table still holds what was stored of it."""
 
     follower: Follower
+    book: HourBook
     state: TrackState
     stored: bytes | None
 
@@ -63,6 +70,10 @@ class Tracking:
         """
         self._contract, self._presence, self._guard, self._complete = contract, presence, guard, complete
         self._sha256 = contract_sha256(contract)
+        self._call_types: dict[str, frozenset[str]] = {}
+        for call_type in contract.call_types:
+            others = self._call_types.get(call_type.species, frozenset())
+            self._call_types[call_type.species] = others | {call_type.name}
         self._known: dict[tuple[str, str], _Known] = {}
 
     def take(self, item: Concludable, *, stored: bytes | None) -> Step | None:
@@ -85,23 +96,28 @@ class Tracking:
             if stored is None or is_ours:
                 return None
             self._known[item.station, item.hydrophone] = known
-            return Step([], stored)
-        events = [self._complete(event) for event in self._concluded(known.follower, item)]
-        state = known.state.after(item.run, item.number, known.follower.states())
+            return Step([], known.book.end(), stored)
+        follower, book = known.follower, known.book
+        events, hours = self._concluded(follower, book, item)
+        state = known.state.after(item.run, item.number, follower=follower.states(), hours=book.state())
         encoded = state.encoded()
-        self._known[item.station, item.hydrophone] = _Known(known.follower, state, encoded)
-        return Step(events, encoded)
+        self._known[item.station, item.hydrophone] = _Known(follower, book, state, encoded)
+        return Step([self._complete(event) for event in events], hours, encoded)
 
-    def _concluded(self, follower: Follower, item: Concludable) -> list[PresenceEvent]:
+    def _concluded(
+        self, follower: Follower, book: HourBook, item: Concludable
+    ) -> tuple[list[PresenceEvent], Sequence[HourPart]]:
         match item:
             case DetectionEnvelope():
                 if item.contract_sha256 != self._sha256:
                     raise WrongContract(_wrong(item.contract_sha256, ours=self._sha256))
-                return follower.conclude(item.detection)
+                return _counted(follower, book, item.detection)
             case LostEnvelope():
-                return follower.conclude(item.lost)
+                return _counted(follower, book, item.lost)
             case EndEnvelope():
-                return follower.close(item.reason) if item.silent_s is None else follower.fall_silent(item.silent_s)
+                silent_s = item.silent_s
+                events = follower.close(item.reason) if silent_s is None else follower.fall_silent(silent_s)
+                return events, book.end()
 
     def _known_as_stored(self, item: Concludable, stored: bytes | None) -> tuple[_Known, bool]:
         """What the Table says of a hydrophone, and whether it is what we have stored there ourselves."""
@@ -117,7 +133,20 @@ class Tracking:
             guard=self._guard,
         )
         follower.restore(state.follower)
-        return _Known(follower, state, stored), False
+        book = HourBook.restored(item.station, item.hydrophone, call_types=self._call_types, state=state.hours)
+        return _Known(follower, book, state, stored), False
+
+
+def _counted(
+    follower: Follower, book: HourBook, item: Detection | Unobserved
+) -> tuple[list[PresenceEvent], Sequence[HourPart]]:
+    before = _presences(follower)
+    events = follower.conclude(item)
+    return events, book.enter(item, before=before, after=_presences(follower), events=events)
+
+
+def _presences(follower: Follower) -> Mapping[str, OpenPresence | None]:
+    return {tracker.species: tracker.snapshot().presence for tracker in follower.trackers}
 
 
 def _wrong(theirs: str, *, ours: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 
 from seacanary.cluster.envelope import EdgeClock, ImageEnvelope, encode
 from seacanary.cluster.section import KafkaSection
-from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, DETECTIONS, EVENTS, IMAGES, Topic, topics
+from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, DETECTIONS, EVENTS, HOURS, IMAGES, Topic, topics
 
 
 def by_name(section: KafkaSection) -> dict[str, Topic]:
@@ -13,7 +13,7 @@ def by_name(section: KafkaSection) -> dict[str, Topic]:
 
 def test_what_follows_a_hydrophone_has_one_partition_count() -> None:
     table = by_name(KafkaSection(partitions=24, topic_prefix="trial."))
-    assert table.keys() == {IMAGES, DETECTIONS, EVENTS, CURSORS, DEAD_LETTERS}
+    assert table.keys() == {IMAGES, DETECTIONS, EVENTS, HOURS, CURSORS, DEAD_LETTERS}
     assert table[IMAGES].partitions == table[DETECTIONS].partitions == 24
     assert all(topic.name.startswith("trial.") for topic in table.values())
 
@@ -28,8 +28,11 @@ def test_events_have_one_order_and_are_never_deleted() -> None:
 def test_retention_is_as_configured() -> None:
     table = by_name(KafkaSection(images_kept_h=0.5, detections_kept_h=2, dead_letters_kept_days=1))
     kept = {name: topic.settings.get("retention.ms") for name, topic in table.items()}
-    assert kept == {IMAGES: "1800000", DETECTIONS: "7200000", EVENTS: "-1", DEAD_LETTERS: "86400000", CURSORS: None}
-    assert table[CURSORS].settings["cleanup.policy"] == "compact"
+    assert kept == {
+        **{IMAGES: "1800000", DETECTIONS: "7200000", EVENTS: "-1", DEAD_LETTERS: "86400000"},
+        **{HOURS: None, CURSORS: None},
+    }
+    assert {table[name].settings["cleanup.policy"] for name in (HOURS, CURSORS)} == {"compact"}
 
 
 def test_all_times_are_the_brokers() -> None:

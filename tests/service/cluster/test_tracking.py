@@ -10,6 +10,7 @@ import pytest
 
 from cluster_scene import GUARD, PRESENCE, RUN, Scene, by_id, make_scene
 from seacanary.cluster.envelope import DetectionEnvelope, EndEnvelope, Envelope, decode, encode
+from seacanary.cluster.fleet_counting import BookState
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.state import RUNS_REMEMBERED, TrackState, TrackStateRefused
 from seacanary.cluster.tracking import Tracking, WrongContract
@@ -162,7 +163,7 @@ def test_states_know_which_of_them_is_the_newer() -> None:
     run, next_run = RUN, RUN + timedelta(days=1)
     chain = [TrackState()]
     for at, number in ((run, 0), (run, 1), (run, 7), (next_run, 0), (next_run, 3)):
-        chain.append(chain[-1].after(at, number, {}))
+        chain.append(chain[-1].after(at, number, follower={}, hours=BookState()))
     for place, state in enumerate(chain):
         assert [state.is_before(other) for other in chain] == [other > place for other in range(len(chain))]
 
@@ -172,7 +173,7 @@ def test_runs_are_forgotten_oldest_first() -> None:
     runs = [f"2026-05-{day:02}T00:00:00Z" for day in range(1, RUNS_REMEMBERED + 2)]
     for run in runs:
         at = TrackState.model_validate({"concluded": [{"run": run, "number": 0}]}).concluded[0].run
-        state = state.after(at, 5, {})
+        state = state.after(at, 5, follower={}, hours=BookState())
     again = TrackState.decoded(state.encoded())
     assert again == state
     known = [again.has(concluded.run, 5) for concluded in again.concluded]
