@@ -75,6 +75,7 @@ def evidence_parts(
 
     callbacks = EvidenceCallbacks(
         on_clip=lambda hydrophone, outcome: metrics.evidence_clips.labels(hydrophone, outcome).inc(),
+        on_late=lambda hydrophone: metrics.evidence_late.labels(hydrophone).inc(),
         on_shed=lambda hydrophone, samples: metrics.evidence_shed.labels(hydrophone).inc(samples),
         on_state=lambda _state, _reason: disk.look_soon(),
         refusal=disk.refusal,
@@ -84,12 +85,18 @@ def evidence_parts(
     for part in (disk, extras, evidence):
         opened.push_async_callback(part.aclose)
 
+    def spool_trouble() -> str | None:
+        """Show how far the audio reaches; say why none is written."""
+        for hydrophone, held_s in spool.reach_s().items():
+            metrics.evidence_spool.labels(hydrophone).set(held_s)
+        return spool.trouble
+
     async def drain_clips(_: float) -> bool:
         return await evidence.drain(CLIPS_DRAIN_S)
 
     parts = [
         Part("evidence", evidence.run, drain=drain_clips, hear=spool.hear, has_room=lambda: spool.has_room),
-        Part("spool", partial(_watch, conditions, SPOOL_STOPPED, lambda: spool.trouble)),
+        Part("spool", partial(_watch, conditions, SPOOL_STOPPED, spool_trouble)),
         Part("pictures", extras.run, drain=extras.drain),
         Part("retention", disk.run),
     ]

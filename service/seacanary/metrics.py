@@ -44,6 +44,7 @@ class Metrics:
         self._worker_metrics()
         self._watchdog_metrics()
         self._edge_metrics()
+        self._edge_evidence_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection) -> int:
@@ -254,6 +255,17 @@ class Metrics:
         )
         self.evidence_shed = self._counter(
             "evidence_shed_samples_total", "Samples the spool could not keep for clips.", "hydrophone"
+        )
+
+    def _edge_evidence_metrics(self) -> None:
+        self.events_reached = self._gauge(
+            "events_reached_state", "1 while the events topic is read to its end: an edge's clips wait for its events."
+        )
+        self.evidence_late = self._counter(
+            "evidence_late_clips_total", "Clips that lack audio which was gone before their event came.", "hydrophone"
+        )
+        self.evidence_spool = self._gauge(
+            "evidence_spool_seconds", "Audio in the spool, for clips to come and on request.", "hydrophone"
         )
 
     def _edge_metrics(self) -> None:

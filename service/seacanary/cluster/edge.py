@@ -11,6 +11,7 @@ from seacanary import __version__
 from seacanary.audio import AudioBlock
 from seacanary.batching import FeedEnded, FileDone, StreamEnded
 from seacanary.cluster.edge_config import EdgeConfig
+from seacanary.cluster.edge_evidence import EdgeBeside, open_edge_beside
 from seacanary.cluster.edge_images import Addressing, ImageMaker, Silences
 from seacanary.cluster.edge_telemetry import EdgeTelemetry
 from seacanary.cluster.envelope import EdgeClock
@@ -24,7 +25,7 @@ from seacanary.errors import SeaCanaryError, first_of
 from seacanary.hydrophone import Hydrophone
 from seacanary.image_detection import Transformer
 from seacanary.ledger import LedgerTotals
-from seacanary.listening import NOBODY, Audience, Conclusion, Feed, Listening
+from seacanary.listening import Audience, Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
 from seacanary.ntp import NtpState, ntp_state
 from seacanary.observations import Detection, Imaged
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 EXPORT_EVERY_S = 1.0
 DRAIN_S = 5.0  # how long a stopping edge waits for its brokers
 LOOK_S = 0.05
+LAST_EVENTS_S = 10.0  # without a new event: workers have said what they had to say of recordings
+LAST_CLIPS_S = 600.0  # however many they say
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,6 @@ class Edge:
         transformer: Transformer,
         carrier: Carrier,
         metrics: Metrics,
-        audience: Audience = NOBODY,
         clock: Callable[[], NtpState | None] = ntp_state,
         system_s: Callable[[], float] = time.time,
     ) -> None:
@@ -90,7 +92,6 @@ class Edge:
             transformer: T, loaded.
             carrier: to the brokers; closed at the end.
             metrics: what to count on.
-            audience: hears each block before it is analysed: what keeps evidence.
             clock: what the kernel says of the system clock.
             system_s: the system clock.
 
@@ -99,7 +100,7 @@ class Edge:
         """
         check_against_model(config, transformer.contract)
         self._config, self._transformer, self._carrier, self._metrics = config, transformer, carrier, metrics
-        self._audience, self._ntp, self._system_s = audience, clock, system_s
+        self._ntp, self._system_s = clock, system_s
         self._telemetry = Telemetry(metrics)
         self._edge_telemetry = EdgeTelemetry(metrics, system_s=system_s)
         self._addressing = Addressing(config.station.name, transformer.contract)
@@ -130,16 +131,22 @@ class Edge:
         self._done_files |= spool.done_files()
         known = spool.hydrophones()
         try:
-            return await self._run(spooling, known)
+            async with open_edge_beside(
+                self._config,
+                contract=self._transformer.contract,
+                metrics=self._metrics,
+                give_up=lambda: self._stop_asked,
+            ) as beside:
+                return await self._run(spooling, known, beside)
         except* SeaCanaryError as group:
             raise first_of(group) from group
         finally:
             await self._carrier.aclose()
             await spooling.aclose()
 
-    async def _run(self, spooling: Spooling, known: Sequence[str]) -> EdgeSummary:
+    async def _run(self, spooling: Spooling, known: Sequence[str], edge_beside: EdgeBeside) -> EdgeSummary:
         feeds = [self._feed(i, section, known) for i, section in enumerate(self._config.sources)]
-        self._listening = listening = self._listen(feeds, spooling)
+        self._listening = listening = self._listen(feeds, spooling, edge_beside.beside)
         if self._stop_asked:
             listening.stop()
         shipping = Shipping(
@@ -152,17 +159,19 @@ class Edge:
                 group.create_task(shipping.run()),
                 group.create_task(self._export_always(spooling)),
                 group.create_task(self._watch_silence(spooling)),
+                group.create_task(edge_beside.beside.run()),
             ]
             await self._end_orphans(spooling, known)
             await listening.run()
             await spooling.flush()
             await self._drain(spooling, shipping)
+            await self._drain_beside(edge_beside)
             for task in background:
                 task.cancel()
         await self._export(spooling)
         return EdgeSummary(self._ledger(), (await spooling.state()).envelopes, self._troubles(listening))
 
-    def _listen(self, feeds: Sequence[Feed], spooling: Spooling) -> Listening:
+    def _listen(self, feeds: Sequence[Feed], spooling: Spooling, audience: Audience) -> Listening:
         files = ReadFiles(spooling.files_done)
         return Listening(
             feeds,
@@ -170,7 +179,7 @@ class Edge:
             batching=self._config.batching,
             metrics=self._metrics,
             tell=partial(self._take_in, spooling, files),
-            audience=_WithRoom(spooling, self._audience),
+            audience=_WithRoom(spooling, audience),
         )
 
     async def _take_in(self, spooling: Spooling, files: ReadFiles, conclusion: Conclusion) -> None:
@@ -243,6 +252,13 @@ class Edge:
                 parcels, until_s = shipping.parcels, loop.time() + DRAIN_S
         if not spooling.is_empty:
             log.warning("stopping with images unsent; they wait on disk for the next start")
+
+    async def _drain_beside(self, edge_beside: EdgeBeside) -> None:
+        """Recordings that have ended are followed by their events for a while; whoever stops us does not wait."""
+        if edge_beside.events is not None and not self._stop_asked:
+            await edge_beside.events.settle(quiet_s=LAST_EVENTS_S, timeout_s=LAST_CLIPS_S)
+        if not await edge_beside.beside.drain(DRAIN_S):
+            log.warning("stopping with clips unfinished, or events unread; clips are made at the next start")
 
     def _note_receipt(self, receipt: Receipt) -> None:
         self._edge_telemetry.shipped(receipt)

@@ -44,12 +44,14 @@ class EvidenceCallbacks:
 
     Attributes:
         on_clip: a clip's hydrophone and outcome, when it is written.
+        on_late: a hydrophone, when a clip lacks audio that was gone before its event was known.
         on_shed: a hydrophone, and how many samples more the spool could not keep.
         on_state: the state, and why it stopped; told at the start and at every change.
         refusal: why nothing may be written now, such as too little room on the disk; None if it may.
     """
 
     on_clip: Callable[[str, ClipOutcome], None] = lambda _hydrophone, _outcome: None
+    on_late: Callable[[str], None] = lambda _hydrophone: None
     on_shed: Callable[[str, int], None] = lambda _hydrophone, _samples: None
     on_state: Callable[[EvidenceState, str | None], None] = lambda _state, _reason: None
     refusal: Callable[[], str | None] = lambda: None
@@ -97,6 +99,7 @@ class Evidence:
         self._refused: dict[int, tuple[JournalEntry, str]] = {}
         self._read_until = self._cursor = 0
         self._shed: dict[str, int] = {}
+        self._late: set[str] = set()
         self._over = False
         self._write_trouble: str | None = None
         self._retry_s, self._retry_at_s = FIRST_RETRY_S, 0.0
@@ -174,6 +177,7 @@ class Evidence:
             self._refused[waiting.entry.sequence] = (waiting.entry, f"the clip cannot be made: {exc}")
         else:
             self._told.on_clip(waiting.event.hydrophone, facts.outcome)
+            self._tell_lateness(waiting.span, late=facts.outcome != "complete" and self._was_gone(waiting.span))
         del self._waiting[waiting.entry.sequence]
         self._write_trouble, self._retry_s = None, FIRST_RETRY_S
         return True
@@ -239,6 +243,26 @@ class Evidence:
             if more:
                 self._shed[hydrophone] = samples
                 self._told.on_shed(hydrophone, more)
+
+    def _was_gone(self, span: ClipSpan) -> bool:
+        """Whether the spool has let go of where the event began: that was heard once, or there were no event."""
+        held = self._spool.held(span.stream.hydrophone)
+        return not any(stretch.stream == span.stream and stretch.first_sample <= span.part[0] for stretch in held)
+
+    def _tell_lateness(self, span: ClipSpan, *, late: bool) -> None:
+        hydrophone = span.stream.hydrophone
+        if late:
+            self._told.on_late(hydrophone)
+        if late and hydrophone not in self._late:
+            log.warning(
+                "%s: audio of %s was gone before its event came; spool.max_bytes bounds how long it stays",
+                hydrophone,
+                span.utc(span.part[0]),
+            )
+            self._late.add(hydrophone)
+        elif not late and hydrophone in self._late:
+            log.info("%s: audio is there again when its events come", hydrophone)
+            self._late.discard(hydrophone)
 
     async def _pause(self) -> None:
         if self._waiting:

@@ -121,6 +121,14 @@ class SegmentStore:
                 for segment in segments
             )
 
+    def reach_s(self) -> dict[str, float]:
+        """By hydrophone, how much audio there is to be read, seconds."""
+        reach = dict[str, float]()
+        for segment in self._by_age():
+            name, length_s = segment.stream.hydrophone, segment.samples / segment.stream.sample_rate_hz
+            reach[name] = reach.get(name, 0.0) + length_s
+        return reach
+
     def read(self, stream: Stream, first: int, end: int) -> tuple[NDArray[np.float32], list[Range]]:
         """The samples [first, end) of a stream.
 

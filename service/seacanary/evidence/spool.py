@@ -159,6 +159,10 @@ class Spool:
         """What there is of a hydrophone."""
         return self._store.held(hydrophone)
 
+    def reach_s(self) -> dict[str, float]:
+        """By hydrophone, how much audio there is to be read, seconds."""
+        return self._store.reach_s()
+
     def read(self, stream: Stream, first: int, end: int) -> tuple[NDArray[np.float32], list[Range]]:
         """The samples [first, end) of a stream, exact by index.
 
