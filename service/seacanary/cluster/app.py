@@ -14,6 +14,7 @@ from seacanary.cluster.security import faust_brokers, faust_credentials
 from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
 
 GROUP = "workers"
+CHANGELOG_TOPIC = f"{GROUP}-{HYDROPHONES}-changelog"  # Faust's name of it
 # Images that wait in a worker's memory, at most: 30 KB or less each. Kafka holds the others.
 BUFFERED_RECORDS = 512
 HEARTBEATS_PER_SESSION = 4
