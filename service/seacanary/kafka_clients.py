@@ -64,3 +64,9 @@ def _tls_context(tls: KafkaTls) -> ssl.SSLContext:
 def _refuse_encrypted_key() -> str:
     """Asked only if a key is encrypted; without it OpenSSL would wait at the terminal."""
     raise ValueError("the key is encrypted; give one that is not, readable by this user alone")
+
+
+def in_words(exc: BaseException) -> str:
+    """An error with its kind, once: aiokafka's say it themselves."""
+    kind, text = type(exc).__name__, str(exc)
+    return text if kind in text else f"{kind}: {text}"

@@ -17,7 +17,7 @@ from seacanary.cluster.dead_letters import OFFSET, PARTITION, REASON, TOPIC
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import DEAD_LETTERS, ClusterUnreachable, topics
 from seacanary.errors import SeaCanaryError
-from seacanary.kafka_clients import client_options
+from seacanary.kafka_clients import client_options, in_words
 
 _POLL_MS = 500
 
@@ -131,4 +131,4 @@ def _letter(record: Any) -> DeadLetter | None:
 
 
 def _unreachable(section: KafkaSection, exc: Exception) -> ClusterUnreachable:
-    return ClusterUnreachable(f"{section.place}: {type(exc).__name__}: {exc}")
+    return ClusterUnreachable(f"{section.place}: {in_words(exc)}")

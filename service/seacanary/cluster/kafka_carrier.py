@@ -17,6 +17,7 @@ from seacanary.cluster.image_spool import Spooled
 from seacanary.cluster.shipping import BrokersAway, Receipt
 from seacanary.cluster.topics import IMAGE_BYTES
 from seacanary.errors import SeaCanaryError
+from seacanary.kafka_clients import in_words
 
 # Kafka's limit of a record is one of a whole batch, with its own header.
 BATCH_BYTES = IMAGE_BYTES - 4096
@@ -71,7 +72,7 @@ class KafkaCarrier:
                 results = await self._deliver(producer, parcel)
         except (KafkaError, OSError, TimeoutError, SeaCanaryError) as exc:
             await self.aclose()
-            raise BrokersAway(_in_words(exc)) from exc
+            raise BrokersAway(in_words(exc)) from exc
         return await self._receipt(results, began_s)
 
     async def aclose(self) -> None:
@@ -140,7 +141,7 @@ class KafkaCarrier:
         if failures:
             await self.aclose()
         if not arrived:
-            raise BrokersAway(_in_words(failures[0])) from failures[0]
+            raise BrokersAway(in_words(failures[0])) from failures[0]
         ahead_s = broker_ahead_s(arrived[-1][1], began_s=began_s, ended_s=self._system_s())
         return Receipt([item for items, _ in arrived for item in items], ahead_s)
 
@@ -157,7 +158,3 @@ def broker_ahead_s(metadata: Any, *, began_s: float, ended_s: float) -> float | 
         return None
     appended_s = float(metadata.timestamp) / 1000
     return max(0.0, appended_s - ended_s) + min(0.0, appended_s - began_s)
-
-
-def _in_words(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {exc}"

@@ -31,7 +31,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 
 from seacanary.cluster.section import KafkaSection
 from seacanary.errors import ConfigError, SeaCanaryError
-from seacanary.kafka_clients import client_options
+from seacanary.kafka_clients import client_options, in_words
 
 IMAGES, DETECTIONS, EVENTS = "images", "detections", "events"
 HOURS, CURSORS, DEAD_LETTERS = "hours", "cursors", "deadletters"
@@ -159,13 +159,9 @@ async def _admin(section: KafkaSection) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except (KafkaError, OSError, TimeoutError) as exc:
-        raise ClusterUnreachable(f"{section.place}: {_in_words(exc)}") from exc
+        raise ClusterUnreachable(f"{section.place}: {in_words(exc)}") from exc
     finally:
         await admin.close()
-
-
-def _in_words(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {exc}"
 
 
 async def _existing(admin: AIOKafkaAdminClient) -> dict[str, list[dict[str, Any]]]:

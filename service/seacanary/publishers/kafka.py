@@ -27,7 +27,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 
 from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable
 from seacanary.events import CloudEvent, Event, JournalEntry
-from seacanary.kafka_clients import client_options
+from seacanary.kafka_clients import client_options, in_words
 from seacanary.publishers.kafka_section import KafkaEventsSection
 
 CLOCKS_DIFFER_MS = 3_600_000
@@ -69,9 +69,9 @@ class KafkaEvents:
             # How much of the batch is stored is not known: the next attempt looks.
             await self.aclose()
             if isinstance(exc, MessageSizeTooLargeError | RecordTooLargeError):
-                raise DeliveryRejected(f"{self._place}: {_in_words(exc)}") from exc
+                raise DeliveryRejected(f"{self._place}: {in_words(exc)}") from exc
             if isinstance(exc, KafkaError | OSError | TimeoutError):
-                raise DeliveryRetryable(f"{self._place}: {_in_words(exc)}") from exc
+                raise DeliveryRetryable(f"{self._place}: {in_words(exc)}") from exc
             raise
 
     async def recheck(self, delivered: JournalEntry) -> None:
@@ -86,7 +86,7 @@ class KafkaEvents:
         try:
             ends = await self._ends()
         except (KafkaError, OSError, TimeoutError) as exc:
-            raise DeliveryRetryable(f"{self._place}: {_in_words(exc)}") from exc
+            raise DeliveryRetryable(f"{self._place}: {in_words(exc)}") from exc
         short = [number for number, offset in self._newest.items() if ends.get(number, 0) <= offset]
         if short:
             self._newest = {}
@@ -198,7 +198,3 @@ def _record(entry: JournalEntry) -> dict[str, Any]:
 def _id(record: Any) -> str:
     headers: dict[str, bytes] = dict(record.headers)
     return headers.get(_ID, b"").decode(errors="replace")
-
-
-def _in_words(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {exc}"
