@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from byte_models import write_byte_model
 from fakes import EPOCH, ScriptedSource, blocks_of, tiny_contract
@@ -48,6 +50,15 @@ class Scene:
         """Envelopes of all hydrophones."""
         return sum(map(len, self.sent.values()))
 
+    @property
+    def sections(self) -> dict[str, Any]:
+        """What its workers must have alike."""
+        return {
+            "model": {"path": str(self.model), "sessions": 1},
+            "presence": PRESENCE.model_dump(mode="json"),
+            "guard": GUARD.model_dump(mode="json"),
+        }
+
 
 def make_scene(folder: Path, *, hydrophones: int = 3, seconds: float = 60.0, seed: int = 1) -> Scene:
     """Whistling bouts in noise, with a gap and a new epoch in each stream."""
@@ -72,7 +83,8 @@ def by_id(events: Sequence[PresenceEvent]) -> dict[str, PresenceEvent]:
     return found
 
 
-def _blocks(name: str, seconds: float, *, seed: int) -> list[AudioBlock]:
+def whistling(seconds: float, *, seed: int) -> NDArray[np.float32]:
+    """Bouts of sound that the tiny model takes for calls, in noise; float32 [n], full scale ±1."""
     random = np.random.default_rng(seed)
     pcm = random.normal(0, 0.01, round(seconds * RATE_HZ)).astype(np.float32)
     at_s = 0.0
@@ -81,7 +93,11 @@ def _blocks(name: str, seconds: float, *, seed: int) -> list[AudioBlock]:
         length_s = random.uniform(0.05, 1.5)
         pcm[round(at_s * RATE_HZ) : round((at_s + length_s) * RATE_HZ)] *= random.uniform(20, 120)
         at_s += length_s
-    pcm = np.clip(pcm, -1, 1)
+    return np.clip(pcm, -1, 1)
+
+
+def _blocks(name: str, seconds: float, *, seed: int) -> list[AudioBlock]:
+    pcm = whistling(seconds, seed=seed)
     half = pcm.size // 2
     first = blocks_of(pcm[:half], [4000] * (half // 4000), hydrophone=name)
     del first[len(first) // 2]  # a gap

@@ -1,11 +1,13 @@
 """Real Apache Kafka on free loopback ports, for tests: one or three brokers, killed and paused one by one."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,6 +32,19 @@ def why_not() -> str | None:
     return None if fetched.returncode == 0 else f"Kafka cannot be fetched: {fetched.stderr[-300:]}"
 
 
+@dataclass(frozen=True)
+class LongLine:
+    """Another way to the one broker, for those at the far end of a line.
+
+    Attributes:
+        listens: HOST:PORT that the broker listens on.
+        known_as: HOST:PORT by which the far end reaches it.
+    """
+
+    listens: str
+    known_as: str
+
+
 class KafkaServer:
     """Started on entry, killed on exit; what it acknowledged survives kill() and start(), its folder is the caller's.
 
@@ -37,8 +52,8 @@ class KafkaServer:
         bootstrap: HOST:PORT of each broker; a broker's number is its place there, from 1.
     """
 
-    def __init__(self, folder: Path, *, brokers: int = 1, secure: bool = False) -> None:
-        self._folder, self._brokers, self._secure = folder, brokers, secure
+    def __init__(self, folder: Path, *, brokers: int = 1, secure: bool = False, line: LongLine | None = None) -> None:
+        self._folder, self._brokers, self._secure, self._line = folder, brokers, secure, line
         ports = [free_port() for _ in range(2 * brokers)]
         self.bootstrap = tuple(f"127.0.0.1:{port}" for port in ports[:brokers])
         self._environment = {**os.environ, "KAFKA_FOLDER": str(folder), "KAFKA_PORTS": " ".join(map(str, ports))}
@@ -86,6 +101,8 @@ class KafkaServer:
     def __enter__(self) -> Self:
         options = ["--brokers", str(self._brokers), *(["--secure"] if self._secure else [])]
         subprocess.run([SCRIPT, "prepare", *options], env=self._environment, check=True, timeout=300)
+        if self._line is not None:
+            self._listen_on(self._line)
         try:
             self.start()
         except BaseException:
@@ -97,6 +114,14 @@ class KafkaServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+    def _listen_on(self, line: LongLine) -> None:
+        properties = self._folder / "node-1" / "server.properties"
+        text = properties.read_text(encoding="utf-8")
+        text = re.sub(r"^(listeners=.*)$", rf"\1,FAR://{line.listens}", text, flags=re.MULTILINE)
+        text = re.sub(r"^(listener.security.protocol.map=.*)$", r"\1,FAR:PLAINTEXT", text, flags=re.MULTILINE)
+        text += f"advertised.listeners=CLIENT://{self.bootstrap[0]},FAR://{line.known_as}\n"
+        properties.write_text(text, encoding="utf-8")
 
     def _log_file(self, number: int) -> Path:
         return self._folder / f"node-{number}" / "broker.log"
