@@ -1,6 +1,7 @@
 """The Faust agents: infer, track, deliver. Each reads, calls its stage, writes, and only then acknowledges."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from faust.types import TopicT
 
 from seacanary.cluster.acknowledging import Acknowledging, HeldEvent
 from seacanary.cluster.app import raw_topic
+from seacanary.cluster.clock_watch import CLOCK_UNSURE
 from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering
 from seacanary.cluster.envelope import EnvelopeRefused, ImageEnvelope, decode, encode, key_of
@@ -24,8 +26,10 @@ from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.tables import HydrophoneTable
 from seacanary.cluster.topics import DETECTIONS, EVENTS, HOURS, IMAGES
 from seacanary.cluster.tracking import Concludable, Tracking, WrongContract
-from seacanary.events import PresenceEvent
+from seacanary.events import ConditionEvent, PresenceEvent
 from seacanary.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +115,17 @@ def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) 
         if step is None:
             around.count("track", "repeated")
             return []
-        said = [await _sent(told, events_topic) for told in step.events]
+        told: list[PresenceEvent | ConditionEvent] = [*step.events, *step.conditions]
+        said = [await _sent(each, events_topic) for each in told]
         await _all(said + [await _counted(part, hours_topic) for part in step.hours])
         table[key] = step.stored
         around.count("track", "concluded")
-        for told in step.events:
-            around.metrics.events.labels(f"{told.station}/{told.hydrophone}", told.species, told.kind).inc()
+        place = f"{item.station}/{item.hydrophone}"
+        around.metrics.condition_state.labels(CLOCK_UNSURE, place).set(step.clock_unsure)
+        for change in step.conditions:
+            log.warning("%s: %s %s: %s", place, change.condition, change.change, change.detail)
+        for presence in step.events:
+            around.metrics.events.labels(place, presence.species, presence.kind).inc()
         return table.taken_writes()
 
     async def track(stream: Stream[Any]) -> None:
@@ -130,6 +139,10 @@ def add_track(around: Surroundings, table: HydrophoneTable, tracking: Tracking) 
         with nothing_passes("acknowledging"):
             await acknowledging.run()
 
+    async def revoked(*_: Any, **__: Any) -> None:
+        around.metrics.condition_state.clear()  # of hydrophones that may be another worker's by now
+
+    around.app.on_partitions_revoked.connect(revoked, weak=False)
     _add_agent(around, DETECTIONS, track)
     around.app.task(acknowledge)
 
@@ -179,8 +192,8 @@ def _concludable(event: HeldEvent) -> Concludable:
     return item
 
 
-async def _sent(event: PresenceEvent, topic: TopicT) -> Awaitable[object]:
-    key = key_of(event.station, event.hydrophone)
+async def _sent(event: PresenceEvent | ConditionEvent, topic: TopicT) -> Awaitable[object]:
+    key = key_of(event.station, event.hydrophone or "")
     return await topic.send(key=key, value=event.model_dump_json().encode(), partition=0)
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from seacanary.cluster.clock_watch import ClockState
 from seacanary.cluster.fleet_counting import BookState
 from seacanary.errors import SeaCanaryError
 
@@ -33,6 +34,7 @@ class TrackState(BaseModel):
         concluded: runs of the station, the one heard last at the end, with the last number concluded.
         follower: Follower.states().
         hours: HourBook.state().
+        clock: ClockWatch.state.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,16 +43,19 @@ class TrackState(BaseModel):
     concluded: tuple[Concluded, ...] = ()
     follower: Mapping[str, str] = {}
     hours: BookState = BookState()
+    clock: ClockState = ClockState()
 
     def has(self, run: AwareDatetime, number: int) -> bool:
         """Whether an envelope has been concluded: it was sent again, or judged again."""
         return any(known.run == run and number <= known.number for known in self.concluded)
 
-    def after(self, run: AwareDatetime, number: int, *, follower: Mapping[str, str], hours: BookState) -> Self:
+    def after(
+        self, run: AwareDatetime, number: int, *, follower: Mapping[str, str], hours: BookState, clock: ClockState
+    ) -> Self:
         """The state with one more envelope concluded."""
         others = tuple(known for known in self.concluded if known.run != run)
         concluded = (*others, Concluded(run=run, number=number))[-RUNS_REMEMBERED:]
-        return self.model_copy(update={"concluded": concluded, "follower": follower, "hours": hours})
+        return self.model_copy(update={"concluded": concluded, "follower": follower, "hours": hours, "clock": clock})
 
     def is_before(self, other: "TrackState") -> bool:
         """Whether the other state has grown out of this one."""

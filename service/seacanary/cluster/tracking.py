@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from seacanary.cluster.clock_watch import ClockSection, ClockWatch
 from seacanary.cluster.envelope import DetectionEnvelope, EndEnvelope, LostEnvelope, contract_sha256
 from seacanary.cluster.fleet_counting import HourBook
 from seacanary.cluster.fleet_hours import HourPart
 from seacanary.cluster.state import TrackState
 from seacanary.contract import ModelContract
 from seacanary.errors import SeaCanaryError
-from seacanary.events import PresenceEvent
+from seacanary.events import ConditionEvent, PresenceEvent
 from seacanary.following import Follower
 from seacanary.guard import GuardSection
 from seacanary.observations import Detection, Unobserved
@@ -18,6 +19,8 @@ from seacanary.presence_rules import PresenceSection
 from seacanary.presence_state import OpenPresence
 
 Concludable: TypeAlias = DetectionEnvelope | LostEnvelope | EndEnvelope
+
+_CLOCK = ClockSection()
 
 
 class WrongContract(SeaCanaryError):
@@ -31,11 +34,15 @@ class Step:
     Attributes:
         events: what became known, oldest first.
         hours: what the fleet is to know now of the hydrophone's hours.
+        conditions: what began or ended of the station's own conditions.
+        clock_unsure: whether the times of the hydrophone's events cannot be trusted now.
         stored: the hydrophone's new value for the Table.
     """
 
     events: list[PresenceEvent]
     hours: Sequence[HourPart]
+    conditions: Sequence[ConditionEvent]
+    clock_unsure: bool
     stored: bytes
 
 
@@ -45,6 +52,7 @@ class _Known:
 
     follower: Follower
     book: HourBook
+    clock: ClockWatch
     state: TrackState
     stored: bytes | None
 
@@ -58,6 +66,7 @@ class Tracking:
         *,
         presence: PresenceSection,
         guard: GuardSection,
+        clock: ClockSection = _CLOCK,
         complete: Callable[[PresenceEvent], PresenceEvent] = lambda event: event,
     ) -> None:
         """Prepare.
@@ -66,9 +75,11 @@ class Tracking:
             contract: of the model whose detections come.
             presence: the sites' word on presence.
             guard: when a source counts as persistent.
+            clock: when a station's clock counts as wrong.
             complete: adds to an event what its trackers do not know: where its clip will be.
         """
-        self._contract, self._presence, self._guard, self._complete = contract, presence, guard, complete
+        self._contract, self._presence, self._guard, self._clock = contract, presence, guard, clock
+        self._complete = complete
         self._sha256 = contract_sha256(contract)
         self._call_types: dict[str, frozenset[str]] = {}
         for call_type in contract.call_types:
@@ -96,13 +107,16 @@ class Tracking:
             if stored is None or is_ours:
                 return None
             self._known[item.station, item.hydrophone] = known
-            return Step([], known.book.end(), stored)
-        follower, book = known.follower, known.book
+            return Step([], known.book.end(), [], known.clock.holds, stored)
+        follower, book, clock = known.follower, known.book, known.clock
         events, hours = self._concluded(follower, book, item)
-        state = known.state.after(item.run, item.number, follower=follower.states(), hours=book.state())
+        conditions = _of_clock(clock, item)
+        state = known.state.after(
+            item.run, item.number, follower=follower.states(), hours=book.state(), clock=clock.state
+        )
         encoded = state.encoded()
-        self._known[item.station, item.hydrophone] = _Known(follower, book, state, encoded)
-        return Step([self._complete(event) for event in events], hours, encoded)
+        self._known[item.station, item.hydrophone] = _Known(follower, book, clock, state, encoded)
+        return Step([self._complete(event) for event in events], hours, conditions, clock.holds, encoded)
 
     def _concluded(
         self, follower: Follower, book: HourBook, item: Concludable
@@ -134,7 +148,14 @@ class Tracking:
         )
         follower.restore(state.follower)
         book = HourBook.restored(item.station, item.hydrophone, call_types=self._call_types, state=state.hours)
-        return _Known(follower, book, state, stored), False
+        clock = ClockWatch(item.station, item.hydrophone, section=self._clock, state=state.clock)
+        return _Known(follower, book, clock, state, stored), False
+
+
+def _of_clock(clock: ClockWatch, item: Concludable) -> list[ConditionEvent]:
+    """What an envelope says of its station's clock; those without an image say nothing."""
+    change = clock.observe(item.clock, at=item.detection.start) if isinstance(item, DetectionEnvelope) else None
+    return [change] if change else []
 
 
 def _counted(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import faust
+from faust.tables.manager import TableManager
 
 from seacanary.cluster.broker_look import BrokerLook
 from seacanary.cluster.ordered_consumer import Order
@@ -35,13 +36,13 @@ def watched(
         order: knows which records agents have taken.
         filled: how many records were read to fill a journal.
     """
-    topics = {stage: kafka.topic(name) for stage, name in READS.items() if stage in worker.roles}
+    topics: dict[str, str] = {stage: kafka.topic(name) for stage, name in READS.items() if stage in worker.roles}
     stages = {topic: stage for stage, topic in topics.items()}
     look_s = worker.stuck_after_s / LOOKS_PER_LIMIT
 
     def progress() -> Progress:
         taken = {Place(stages[tp.topic], tp.partition): offset for tp, offset in order.taken().items()}
-        return Progress(taken=taken, prepared=filled() + sum(app.tables.recovery.active_offsets.values()))
+        return Progress(taken=taken, prepared=filled() + _restored(app))
 
     return Watchdog(
         StuckJudge(app.conf.broker_client_id, limit_s=worker.stuck_after_s, longest_step_s=2 * look_s),
@@ -51,3 +52,9 @@ def watched(
         folder=worker.data,
         look_s=look_s,
     ).guarding()
+
+
+def _restored(app: faust.App) -> int:
+    """How far changelogs have been read."""
+    tables = app.tables
+    return sum(tables.recovery.active_offsets.values()) if isinstance(tables, TableManager) else 0

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import faust
@@ -16,8 +16,10 @@ from seacanary.cluster.agents import Surroundings, add_deliver, add_infer, add_t
 from seacanary.cluster.app import CHANGELOG_TOPIC, hydrophone_table, make_app, raw_topic
 from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering, OnChange
+from seacanary.cluster.fleet_following import FleetHours
+from seacanary.cluster.fleet_web import serving_fleet
 from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signals
-from seacanary.cluster.guarding import end_process
+from seacanary.cluster.guarding import end_process, nothing_passes
 from seacanary.cluster.inferring import Inferring, Judge
 from seacanary.cluster.ordered_consumer import Order, OrderedConsumer
 from seacanary.cluster.section import KafkaSection
@@ -41,7 +43,7 @@ from seacanary.wiring import delivery_policy, open_publisher
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-JOURNAL_FILE = "events.db"
+JOURNAL_FILE, HOURS_FILE = "events.db", "hours.db"
 CHATTY = ("aiokafka", "faust", "mode")
 
 
@@ -85,7 +87,7 @@ class Worker:
         with ThreadPoolExecutor(1, thread_name_prefix="judge") as executor:
             order = Order(lambda: _begins_at(app))
             self._add_roles(app, executor, order)
-            async with self._watched(app, order):
+            async with self._watched(app, order), self._fleet():
                 await self._work(app)
             if self._delivering is not None:
                 await self._delivering.end()
@@ -118,6 +120,31 @@ class Worker:
             self._delivering = self._make_delivering(app)
             add_deliver(around, self._delivering)
 
+    @asynccontextmanager
+    async def _fleet(self) -> AsyncIterator[None]:
+        """Answer for the fleet meanwhile, if that is this worker's."""
+        worker = self._config.worker
+        if "fleet" not in worker.roles:
+            yield
+            return
+
+        async def follow() -> None:
+            with nothing_passes("fleet"):
+                await fleet.follow()
+
+        refused = self._metrics.worker_records.labels("fleet", "refused").inc
+        async with (
+            FleetHours.open(worker.data / HOURS_FILE, self._config.kafka, on_refused=refused) as fleet,
+            serving_fleet(worker.host, worker.port, fleet) as url,
+        ):
+            log.info("fleet: %s/fleet", url)
+            following = asyncio.create_task(follow(), name="fleet-hours")
+            try:
+                yield
+            finally:
+                following.cancel()
+                await asyncio.wait({following})
+
     def _watched(self, app: faust.App, order: Order) -> AbstractAsyncContextManager[None]:
         return watched(
             app,
@@ -133,6 +160,7 @@ class Worker:
             self._judge.contract,
             presence=self._config.presence,
             guard=self._config.guard,
+            clock=self._config.clock,
             complete=_with_clip if self._config.clips else _unchanged,
         )
 

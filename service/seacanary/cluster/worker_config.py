@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from seacanary.cluster.clock_watch import ClockSection
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.config import Configuration, PublisherSection
 from seacanary.config_checks import ProcessRole, names_of_our_own, used_twice, without_presence
@@ -25,6 +26,7 @@ class WorkerConfig(Configuration):
     model: DetectorSection = DetectorSection()
     presence: PresenceSection = PresenceSection()
     guard: GuardSection = GuardSection()
+    clock: ClockSection = ClockSection()
     clips: bool = Field(False, description="whether stations keep clips: events then name theirs, as a station's do")
     publishers: tuple[PublisherSection, ...] = ()
     delivery: DeliveryPolicy = Field(DeliveryPolicy(), description="of publishers without a policy of their own")

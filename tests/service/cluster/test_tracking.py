@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from cluster_scene import GUARD, PRESENCE, RUN, Scene, by_id, make_scene
-from seacanary.cluster.envelope import DetectionEnvelope, EndEnvelope, Envelope, decode, encode
+from seacanary.cluster.clock_watch import ClockState
+from seacanary.cluster.envelope import DetectionEnvelope, EdgeClock, EndEnvelope, Envelope, decode, encode
 from seacanary.cluster.fleet_counting import BookState
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.state import RUNS_REMEMBERED, TrackState, TrackStateRefused
 from seacanary.cluster.tracking import Tracking, WrongContract
 from seacanary.detection import DetectorSection
-from seacanary.events import PresenceEvent
+from seacanary.events import ConditionEvent, PresenceEvent
 from seacanary.image_detection import ImageJudge
 
 
@@ -44,6 +45,7 @@ class Workers:
         self.trackings = [Tracking(contract, presence=PRESENCE, guard=GUARD) for _ in range(count)]
         self.table: dict[str, bytes] = {}
         self.events: list[PresenceEvent] = []
+        self.conditions: list[ConditionEvent] = []
         self.repeated = 0
 
     def take(self, item: Any, *, worker: int = 0, stores: bool = True) -> None:
@@ -53,6 +55,7 @@ class Workers:
             self.repeated += 1
             return
         self.events += step.events
+        self.conditions += step.conditions
         if stores:
             self.table[item.hydrophone] = step.stored
 
@@ -163,7 +166,7 @@ def test_states_know_which_of_them_is_the_newer() -> None:
     run, next_run = RUN, RUN + timedelta(days=1)
     chain = [TrackState()]
     for at, number in ((run, 0), (run, 1), (run, 7), (next_run, 0), (next_run, 3)):
-        chain.append(chain[-1].after(at, number, follower={}, hours=BookState()))
+        chain.append(chain[-1].after(at, number, follower={}, hours=BookState(), clock=ClockState()))
     for place, state in enumerate(chain):
         assert [state.is_before(other) for other in chain] == [other > place for other in range(len(chain))]
 
@@ -173,7 +176,7 @@ def test_runs_are_forgotten_oldest_first() -> None:
     runs = [f"2026-05-{day:02}T00:00:00Z" for day in range(1, RUNS_REMEMBERED + 2)]
     for run in runs:
         at = TrackState.model_validate({"concluded": [{"run": run, "number": 0}]}).concluded[0].run
-        state = state.after(at, 5, follower={}, hours=BookState())
+        state = state.after(at, 5, follower={}, hours=BookState(), clock=ClockState())
     again = TrackState.decoded(state.encoded())
     assert again == state
     known = [again.has(concluded.run, 5) for concluded in again.concluded]
@@ -193,3 +196,27 @@ def _in_order(scene: Scene, detections: list[Envelope]) -> list[PresenceEvent]:
         workers.take(item)
     assert by_id(workers.events) == by_id(scene.events)
     return workers.events
+
+
+def with_clock(item: Envelope, clock: EdgeClock) -> Envelope:
+    return replace(item, clock=clock) if isinstance(item, DetectionEnvelope) else item
+
+
+def test_a_wrong_clock_is_told_of_each_hydrophone_and_alters_no_presence(
+    scene: Scene, detections: list[Envelope]
+) -> None:
+    """Over takeovers and repeats too: an hour off in the middle third, right again in the last."""
+    third = len(detections) // 3
+    wrong, right = EdgeClock(True, 0.01, -3600.0), EdgeClock(True, 0.01, 0.0)
+    workers = Workers(scene, 2)
+    for place, item in enumerate(detections):
+        said = with_clock(item, wrong if third <= place < 2 * third else right)
+        workers.take(said, worker=place // 7 % 2, stores=place % 5 != 0)
+        workers.take(said, worker=place // 7 % 2)
+    assert by_id(workers.events) == by_id(scene.events)
+    told = {event.id: event for event in workers.conditions}
+    assert {(event.hydrophone, event.change) for event in told.values()} == {
+        (name, change) for name in scene.sent for change in ("begun", "ended")
+    }
+    assert len(told) == 2 * len(scene.sent)
+    assert all("3600 s ahead" in event.detail for event in told.values() if event.change == "begun")
