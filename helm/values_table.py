@@ -23,7 +23,7 @@ def table() -> str:
     """The table, one row for each value."""
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    rows = [f"| `{path}` | `{_cell(json.dumps(value))}` | {_cell(text)} |" for path, value, text in _rows(values, schema)]
+    rows = [_row(path, value, told) for path, value, told in _rows(values, schema)]
     return "\n".join(["| value | default | what it is |", "|---|---|---|", *rows])
 
 
@@ -50,6 +50,10 @@ def _rows(values: Mapping[str, Any], schema: Mapping[str, Any], above: str = "")
 def _with_choices(entry: Mapping[str, Any]) -> str:
     choices = ", ".join(f"`{choice}`" for choice in entry.get("enum", ()))
     return f"{entry['description']} ({choices})" if choices else entry["description"]
+
+
+def _row(path: str, value: object, told: str) -> str:
+    return f"| `{path}` | `{_cell(json.dumps(value))}` | {_cell(told)} |"
 
 
 def _cell(text: str) -> str:

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Build helm and kube-apiserver, once, from their published sources into a folder that Git ignores.
-# Usage: build-tools.sh FOLDER. Prints nothing if both are there. Needs Go (its version is the modules' to say).
+# Build helm and kube-apiserver, once, from their published sources into a folder that Git ignores, and put the
+# definitions of the custom resources that the chart makes beside them.
+# Usage: build-tools.sh FOLDER. Prints nothing if all is there. Needs Go (which version, the modules say). GO_PARALLEL=1
+# leaves other cores alone.
 set -euo pipefail
 
 HELM_VERSION=v3.22.0
 # Kubernetes releases v1.N.P together with its staging modules v0.N.P.
 KUBERNETES_MINOR_AND_PATCH=36.3
+PROMETHEUS_OPERATOR=github.com/prometheus-operator/prometheus-operator@v0.85.0
+KEDA=github.com/kedacore/keda/v2@v2.21.0
 
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 helm=$folder/helm-$HELM_VERSION
@@ -49,6 +53,21 @@ build_apiserver() {
   rm -rf "$module"
 }
 
+fetch_definitions() {
+  say "fetching definitions of custom resources"
+  mkdir -p "$folder/.definitions"
+  cp "$(module_folder "$PROMETHEUS_OPERATOR")"/example/prometheus-operator-crd/*_{servicemonitors,prometheusrules}.yaml \
+    "$(module_folder "$KEDA")"/config/crd/bases/keda.sh_{scaledobjects,triggerauthentications}.yaml \
+    "$folder/.definitions"
+  chmod -R u+w "$folder/.definitions"
+  mv "$folder/.definitions" "$folder/definitions"
+}
+
+module_folder() {
+  go mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'
+}
+
+[ -d "$folder/definitions" ] || fetch_definitions
 [ -x "$helm" ] || build_helm
 [ -x "$apiserver" ] || build_apiserver
 ln -sfn "$(basename "$helm")" "$folder/helm"

@@ -24,7 +24,7 @@
 {{- if and $v.web.publicUrl (not (regexMatch "^https?://[^/?#@]+(/[^?#]*)?$" $v.web.publicUrl)) -}}
 {{- $faults = append $faults (printf "web.publicUrl: must be http://HOST[:PORT][/PATH] or https://..., got %s" $v.web.publicUrl) -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{- define "seacanary.configFaults" -}}
@@ -50,7 +50,7 @@
 {{- end -}}
 {{- $faults = concat $faults (include "seacanary.plainSecrets" (dict "tree" $given "path" "config") | fromYaml).faults -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{/* Secrets in the configuration, which is a ConfigMap that many may read. */}}
@@ -71,7 +71,7 @@
 {{- $faults = concat $faults (include "seacanary.plainSecrets" (dict "tree" $value "path" (printf "%s[%d]" $path $i)) | fromYaml).faults -}}
 {{- end -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{- define "seacanary.kafkaFaults" -}}
@@ -94,7 +94,7 @@
 {{- if and $kafka.tls.keyKey (not $kafka.tls.certificateKey) -}}
 {{- $faults = append $faults "kafka.tls.certificateKey: missing; a key (kafka.tls.keyKey) is of no use without its certificate" -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{- define "seacanary.redisFaults" -}}
@@ -116,7 +116,7 @@
 {{- if and $redis.tls.existingSecret (not $redis.tls.enabled) -}}
 {{- $faults = append $faults "redis.tls.enabled: must be true for redis.tls.existingSecret to be used" -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{- define "seacanary.deviceFaults" -}}
@@ -139,7 +139,7 @@
 {{- if and $v.gpu.enabled (eq $v.role "delivery") -}}
 {{- $faults = append $faults "gpu.enabled: role delivery runs no model" -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{- define "seacanary.scalingFaults" -}}
@@ -166,5 +166,5 @@
 {{- $faults = append $faults "resources.requests.cpu: missing; autoscaling by CPU is measured against it" -}}
 {{- end -}}
 {{- end -}}
-{{- dict "faults" $faults | toYaml -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
