@@ -22,8 +22,8 @@ from kafka_server import KafkaServer, LongLine, why_not
 from net_namespace import NamespaceRefused, NetNamespace
 from redis_server import free_port
 from seacanary.cluster.envelope import decode
-from seacanary.cluster.topics import IMAGES
-from seacanary.events import PresenceEvent
+from seacanary.cluster.topics import EVENTS, IMAGES
+from seacanary.events import EVENT, ConditionEvent, PresenceEvent
 from tcp_line import TcpLine
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -270,7 +270,9 @@ def cut_off(
 
 @pytest.mark.parametrize("wrong_by_s", [-3600, 3600])
 def test_an_edge_whose_clock_is_wrong_by_an_hour(server: KafkaServer, tmp_path: Path, wrong_by_s: int) -> None:
-    """What it hears keeps its own times; once the brokers have answered, envelopes say how wrong its clock is."""
+    """What it hears keeps its own times; once the brokers have answered, envelopes say how wrong its clock is, and
+    workers say it of each hydrophone, once.
+    """
     site = small_site(tmp_path / "site", seconds=20)
     with Cluster(server, site, tmp_path, prefix=f"clock{wrong_by_s}.") as cluster, cluster.supervised(2):
         clock = {"LD_PRELOAD": str(wrong_clock(tmp_path)), "WRONG_BY_S": str(wrong_by_s)}
@@ -280,6 +282,12 @@ def test_an_edge_whose_clock_is_wrong_by_an_hour(server: KafkaServer, tmp_path: 
         clocks = [decode(record.value).clock for record in cluster.records(IMAGES)]
         assert clocks[-1].broker_ahead_s == pytest.approx(-wrong_by_s, abs=60)
         assert clocks[-1].is_unsure(tolerance_s=60)
+        told = [EVENT.validate_json(record.value) for record in cluster.records(EVENTS)]
+        conditions = {event.id: event for event in told if isinstance(event, ConditionEvent)}.values()
+        assert {(e.condition, e.change) for e in conditions} == {("clock_unsure", "begun")}
+        assert sorted(e.hydrophone or "" for e in conditions) == sorted({e.hydrophone for e in site.events()})
+        where = "ahead of" if wrong_by_s > 0 else "behind"
+        assert all(f"{where} the brokers'" in e.detail for e in conditions)
 
 
 def wrong_clock(folder: Path) -> Path:

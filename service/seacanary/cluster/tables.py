@@ -5,7 +5,7 @@ from typing import Any
 
 from faust import App
 from faust.tables.table import Table
-from faust.types import EventT, FutureMessage
+from faust.types import TP, EventT, FutureMessage
 from faust.types.tuples import Message
 
 from seacanary.cluster.state import TrackState
@@ -33,6 +33,7 @@ class HydrophoneTable(Table[bytes, bytes]):
             options: Faust's.
         """
         self._writes: list[FutureMessage] = []
+        self._read_up_to: dict[TP, int] = {}
         super().__init__(
             app,
             name=name,
@@ -55,7 +56,23 @@ class HydrophoneTable(Table[bytes, bytes]):
         A worker that others took for dead writes its last states behind theirs when it comes back.
         """
         newest: dict[bytes, TrackState] = {}
-        super().apply_changelog_batch([event for event in batch if self._is_newest(event.message, newest)])
+        events = list(batch)
+        for event in events:
+            self._read_up_to[event.message.tp] = event.message.offset
+        super().apply_changelog_batch([event for event in events if self._is_newest(event.message, newest)])
+
+    def _on_changelog_sent(self, fut: FutureMessage) -> None:
+        """Note on disk how far it goes with the changelog, unless others have written there what we have not read.
+
+        Faust would note it always: a worker that comes back after others took its place, and writes what it still
+        had to, would believe that it knows what they have written meanwhile.
+        """
+        sent = fut.result()
+        tp = TP(*sent.topic_partition)
+        known = self._read_up_to.get(tp, self.persisted_offset(tp))
+        if sent.offset == (-1 if known is None else known) + 1:
+            self._read_up_to[tp] = sent.offset
+            super()._on_changelog_sent(fut)
 
     def _is_newest(self, message: Message, newest: dict[bytes, TrackState]) -> bool:
         key, state = message.key or b"", TrackState.decoded(message.value or b"")
