@@ -25,7 +25,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "kind": ("started", "ended"),
     "source": ("0-soundcard",),
     "reason": ("lost",),
-    "stage": ("intake", "inference", "presence", "journal"),
+    "stage": ("intake", "inference", "presence", "journal", "infer", "track"),
     "publisher": ("webhook",),
     "outcome": ("delivered", "complete", "verified", "heard"),
     "rule": ("belugas",),
@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "reference": ("full scale",),
     "snr_db": ("0", "10"),
     "topic": ("seacanary.images",),
+    "partition": ("0", "1"),
 }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ QUANTILES = {"p50": SKY, "p95": ORANGE, "p99": VERMILLION}
 STAGES = {"intake": SKY, "queue": ORANGE, "inference": BLUE, "presence": GREEN, "journal": PURPLE}
 LEDGER = {"analysed": BLUE, "shed": ORANGE, "unobserved": PURPLE, "lost": VERMILLION}
 UP = {0: ("unreachable", VERMILLION), 1: ("up", GREEN)}
+REACHED = {0: ("away", VERMILLION), 1: ("answer", GREEN)}
 FIRING = {1: ("pending", ORANGE), 2: ("firing", VERMILLION)}
 SYNCHRONISED = {0: ("not synchronised", VERMILLION), 1: ("synchronised", GREEN)}
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from dashboards.source import fleet, inference_node, presence, station_health
+from dashboards.source import cluster, fleet, inference_node, presence, station_health
 from dashboards.source.board import Board
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
@@ -13,6 +13,7 @@ DASHBOARDS: dict[str, Callable[[], Board]] = {
     "station-health": station_health.board,
     "inference-node": inference_node.board,
     "fleet": fleet.board,
+    "cluster": cluster.board,
 }
 
 

@@ -45,9 +45,21 @@ SLOW = dict.fromkeys(
     (f"station:seacanary_coverage_burn:ratio{over}" for over in ("5m", "1h", "6h")),
     "hydrophones count as known after five minutes",
 )
+CLUSTER = dict.fromkeys(
+    (
+        f"seacanary_{name}"
+        for name in (
+            "cluster_lag_records", "cluster_lag_seconds", "watchdog_ends_total", "worker_records_total",
+            "deadletters_total", "images_spooled_total", "images_shipped_total", "image_bytes_shipped_total", "image_spool_shed_images_total",
+        )
+    ),
+    "a demo is one station, without a cluster",
+)  # fmt: skip
 NOT_ON_A_DEMO = {
     **GPU,
     **SLOW,
+    **CLUSTER,
+    "seacanary_watchdog_quiet_seconds": "nothing is watched",
     "seacanary_source_restarts_total": "no source breaks",
     "seacanary_windows_shed_total": "inference keeps up",
     "seacanary_windows_abstained_total": "only a model with an abstain band abstains",
