@@ -50,6 +50,7 @@ class WorkerProcess:
     def __init__(self, config: dict[str, Any], folder: Path, *planted: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "judging").unlink(missing_ok=True)
         path = folder / "worker.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         self._log = folder / "worker.log"
@@ -157,10 +158,18 @@ class Cluster:
         return worker
 
     @contextmanager
-    def supervised(self, count: int, *planted: str) -> Iterator[None]:
-        """So many workers, each started again whenever it ends, as systemd would."""
+    def supervised(self, count: int, *planted: str, forgets: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """So many workers, each started again when it is killed or ends by itself, as systemd would.
+
+        Args:
+            count: of workers, from number 0.
+            planted: in each of them.
+            forgets: whether the next one that starts again has lost its data.
+        """
         over = threading.Event()
-        keepers = [threading.Thread(target=self._keep, args=(number, over, planted)) for number in range(count)]
+        keepers = [
+            threading.Thread(target=self._keep, args=(number, over, planted, forgets)) for number in range(count)
+        ]
         for keeper in keepers:
             keeper.start()
         try:
@@ -219,13 +228,15 @@ class Cluster:
             **self._worker,
         }
 
-    def _keep(self, number: int, over: threading.Event, planted: Sequence[str]) -> None:
+    def _keep(self, number: int, over: threading.Event, planted: Sequence[str], forgets: Callable[[], bool]) -> None:
         while not over.is_set():
             worker = self.start(*planted, number=number)
             while worker.process.poll() is None and not over.wait(0.2):
                 pass
             if worker.process.returncode is not None:
                 self.ended.append(worker.process.returncode)
+                if forgets():
+                    worker.forget()
 
     async def _send(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         producer = AIOKafkaProducer(**client_options(self.kafka), acks="all")

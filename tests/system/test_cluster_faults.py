@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 KILLS = 20
 SESSION_S = 6.0
+SLOW = "slow:0.2"
 CUT_S = float(os.environ.get("SEACANARY_CUT_S", "60"))
 DOWN_S = 120.0
 IMAGES_PER_S = 3 * 8000 / 512  # of three hydrophones
@@ -81,83 +82,78 @@ def some_random() -> np.random.Generator:
 def test_twenty_kills_in_the_middle_of_a_batch(cluster: Cluster, scene: Scene) -> None:
     """While records flow; who was killed comes back, sometimes without its data, or when the other is dead too."""
     random = some_random()
-    workers = [cluster.start("slow:0.2", number=0), cluster.start("slow:0.2", number=1)]
-    cluster.wait_ready()
     in_batch = 0
-    with cluster.sending(in_turn(scene.sent), per_s=scene.records / 150) as feeding:
+    workers = cluster.supervised(2, SLOW, forgets=lambda: bool(random.random() < 0.5))
+    with workers, cluster.sending(in_turn(scene.sent), per_s=scene.records / 150) as feeding:
         for _ in range(KILLS):
-            time.sleep(float(random.uniform(0.0, 10.0)))
-            victim = int(random.integers(2))
-            wait_for(lambda victim=victim: workers[victim].is_judging, "it has a batch")  # type: ignore[misc]
+            time.sleep(float(random.uniform(0.0, 5.0)))
+            wait_for(lambda: any(worker.is_judging for worker in cluster.alive), "a worker has a batch")
+            judging = [worker for worker in cluster.alive if worker.is_judging] or cluster.alive
+            victim = judging[int(random.integers(len(judging)))]
             time.sleep(float(random.uniform(0.0, 0.2)))
-            workers[victim].kill()
-            in_batch += workers[victim].is_judging
-            if random.random() < 0.5:
-                workers[victim].forget()
-            workers[victim] = cluster.start("slow:0.2", number=victim)
-        log.warning(
-            "%d of %d kills in the middle of a batch; records %s",
-            in_batch,
-            KILLS,
-            "came" if not feeding.done() else "had come",
-        )
-    log.warning("all concluded %.0f s after the last record", cluster.wait_done())
-    assert in_batch >= KILLS / 2
-    assert_events_are_the_stations(cluster, scene.events)
-    assert_all_delivered(cluster, scene)
+            victim.kill()
+            in_batch += victim.is_judging
+        log.warning("%d of %d kills in the middle of a batch", in_batch, KILLS)
+        log.warning("records %s", "had come" if feeding.done() else "came")
+        feeding.result(LONGEST_SITE_S)
+        log.warning("all concluded %.0f s after the last record", cluster.wait_done(timeout_s=300))
+        log.warning("besides, workers ended with %s", [code for code in cluster.ended if code != -signal.SIGKILL])
+        assert in_batch >= KILLS / 2
+        assert_events_are_the_stations(cluster, scene.events)
+        assert_all_delivered(cluster, scene)
 
 
 @pytest.mark.parametrize("stage", ["infer", "track", "changelog", "acknowledge"])
 def test_a_worker_that_dies_between_two_steps(cluster: Cluster, scene: Scene, stage: str) -> None:
     """Three times, each a moment later in what it does with a record; the other worker lives."""
     random = some_random()
-    cluster.start(number=0)
-    cluster.wait_ready()
     sent = in_turn(scene.sent)
-    for part in range(3):
-        victim = cluster.start(f"{stage}:{random.integers(1, 20)}:kill", number=1)
-        cluster.send(sent[part * len(sent) // 3 : (part + 1) * len(sent) // 3])
-        assert victim.process.wait(60) == -signal.SIGKILL
-    log.warning("%s: all concluded %.0f s after the last death", stage, cluster.wait_done())
-    assert_events_are_the_stations(cluster, scene.events)
-    assert_all_delivered(cluster, scene)
+    with cluster.supervised(1):
+        for part in range(3):
+            victim = cluster.start(f"{stage}:{random.integers(1, 20)}:kill", number=1)
+            cluster.send(sent[part * len(sent) // 3 : (part + 1) * len(sent) // 3])
+            wait_for(lambda victim=victim: victim.process.poll() is not None, "it is dead")  # type: ignore[misc]
+            assert victim.process.returncode == -signal.SIGKILL
+        log.warning("%s: all concluded %.0f s after the last death", stage, cluster.wait_done(timeout_s=300))
+        assert_events_are_the_stations(cluster, scene.events)
+        assert_all_delivered(cluster, scene)
 
 
 def test_workers_that_join_and_leave_while_records_flow(cluster: Cluster, scene: Scene) -> None:
-    workers = [cluster.start("slow:0.2")]
-    cluster.wait_ready()
-    with cluster.sending(in_turn(scene.sent), per_s=scene.records / 60):
-        for _ in range(3):
+    """Two stay; two more join, one after the other, and leave in order in the middle of a batch."""
+    with cluster.supervised(2, SLOW), cluster.sending(in_turn(scene.sent), per_s=scene.records / 90):
+        for number in (2, 3):
             time.sleep(10)
-            workers.append(cluster.start("slow:0.2"))
-        for leaving in workers[:2]:
-            time.sleep(8)
-            wait_for(lambda leaving=leaving: leaving.is_judging, "it has a batch", timeout_s=30)  # type: ignore[misc]
-            leaving.process.send_signal(signal.SIGTERM)
+            worker = cluster.start(SLOW, number=number)
+            log.warning("joined: has its first batch after %.0f s", wait_for(lambda w=worker: w.is_judging, "a batch"))
+            time.sleep(5)
+            worker.process.send_signal(signal.SIGTERM)
             began_s = time.monotonic()
-            assert leaving.process.wait(30) == 0
+            assert worker.process.wait(60) == 0
             log.warning("left within %.1f s", time.monotonic() - began_s)
-    log.warning("all concluded %.0f s after the last record", cluster.wait_done())
-    assert_events_are_the_stations(cluster, scene.events)
-    assert_all_delivered(cluster, scene)
+        cluster.wait_done(timeout_s=300)
+        log.warning("besides, workers ended with %s", cluster.ended)
+        assert_events_are_the_stations(cluster, scene.events)
+        assert_all_delivered(cluster, scene)
 
 
 def test_a_worker_that_was_frozen_beyond_its_session_comes_back(cluster: Cluster, scene: Scene) -> None:
     """It goes on in the middle of a batch that others have concluded long since, with what it still had to write."""
     random = some_random()
-    with cluster.supervised(2, "slow:0.2"), cluster.sending(in_turn(scene.sent), per_s=scene.records / 120) as feeding:
-        wait_for(lambda: len(cluster.workers) == 2, "two workers")
-        cluster.wait_ready()
+    freezes = 0
+    with cluster.supervised(2, SLOW), cluster.sending(in_turn(scene.sent), per_s=scene.records / 120) as feeding:
         while not feeding.done():
-            time.sleep(float(random.uniform(3, 8)))
+            wait_for(lambda: any(worker.is_judging for worker in cluster.alive), "a worker has a batch")
+            time.sleep(float(random.uniform(2, 6)))
             victim = cluster.alive[int(random.integers(len(cluster.alive)))]
             victim.pause()
             time.sleep(SESSION_S + float(random.uniform(1, 10)))
             victim.resume()
-        cluster.wait_done()
-        log.warning("workers ended by themselves with %s", cluster.ended)
-    assert_events_are_the_stations(cluster, scene.events)
-    assert_all_delivered(cluster, scene)
+            freezes += 1
+        log.warning("%d times frozen; all concluded after %.0f s", freezes, cluster.wait_done(timeout_s=300))
+        log.warning("workers ended with %s", cluster.ended)
+        assert_events_are_the_stations(cluster, scene.events)
+        assert_all_delivered(cluster, scene)
 
 
 @pytest.fixture

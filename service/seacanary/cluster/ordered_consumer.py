@@ -80,7 +80,7 @@ class OrderedConsumer(Consumer):
                 return {}
         seeks = self._seeks
         records = await super()._getmany(active_partitions, timeout)
-        if self._is_open and seeks == self._seeks:
+        if self._is_open and seeks == self._seeks and not self._moved_on:
             return records
         changelogs = {tp: found for tp, found in records.items() if self._is_changelog_tp(TP(*tp))}
         self._moved_on = self._moved_on or len(changelogs) < len(records)

@@ -1,12 +1,18 @@
 """Order: a partition's records are taken one after another, also over rebalances."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from faust.types.tuples import Message
 
-from seacanary.cluster.ordered_consumer import Order, RecordsSkipped
+from seacanary.cluster.ordered_consumer import Order, OrderedConsumer, RecordsSkipped
 
 IMAGES = TP("images", 3)
+CHANGELOG = TP("changelog", 3)
 
 
 def record(offset: int, *, generation: int = 1, tp: TP = IMAGES) -> Message:
@@ -59,3 +65,77 @@ def test_partitions_are_apart() -> None:
     order = Order(lambda: {IMAGES: 5})
     order.check(record(5))
     order.check(record(70, tp=TP("images", 4)))
+
+
+class Broker:
+    """Stands in for all that a consumer does by itself: a partition of images, and a changelog."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.position = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+        monkeypatch.setattr(Consumer, "__init__", lambda consumer, transport: setattr(consumer, "app", transport.app))
+        monkeypatch.setattr(Consumer, "_getmany", self._getmany)
+        monkeypatch.setattr(Consumer, "seek_to_committed", self._seek_to_committed)
+        monkeypatch.setattr(Consumer, "perform_seek", lambda consumer: consumer.seek_to_committed())
+        monkeypatch.setattr(Consumer, "earliest_offsets", self._earliest_offsets)
+        monkeypatch.setattr(Consumer, "resume_flow", lambda _: None)
+        monkeypatch.setattr(Consumer, "_is_changelog_tp", lambda _, tp: tp == CHANGELOG)
+
+    async def _getmany(self, *_: Any) -> dict[TP, list[int]]:
+        """Two records, which the position goes on by."""
+        self.position += 2
+        found = {IMAGES: [self.position - 2, self.position - 1], CHANGELOG: [0]}
+        self.meanwhile()
+        return found
+
+    async def _seek_to_committed(self) -> dict[TP, int]:
+        self.position = 10
+        return {IMAGES: 10}
+
+    async def _earliest_offsets(self, *tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 0)
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    return Broker(monkeypatch)
+
+
+@pytest.fixture
+def consumer(broker: Broker) -> OrderedConsumer:
+    """One that was just assigned its partitions."""
+    app = SimpleNamespace(consumer_generation_id=7)  # no more of it is asked for
+    return OrderedConsumer(SimpleNamespace(app=app))
+
+
+async def images(consumer: OrderedConsumer) -> list[int]:
+    """The next images that are handed over."""
+    found: dict[TP, list[int]] = await consumer._getmany({IMAGES, CHANGELOG}, 1.0)
+    assert found[CHANGELOG] == [0]
+    return found.get(IMAGES, [])
+
+
+async def test_nothing_but_changelogs_flows_before_the_seek(consumer: OrderedConsumer) -> None:
+    consumer.resume_flow()
+    assert await images(consumer) == []
+    await consumer.seek_to_committed()
+    consumer.resume_flow()
+    assert await images(consumer) == [10, 11]
+
+
+async def test_what_was_read_in_vain_during_the_seek_is_read_again(consumer: OrderedConsumer) -> None:
+    await consumer.seek_to_committed()
+    assert await images(consumer) == []  # the flow is not resumed yet
+    consumer.resume_flow()
+    assert await images(consumer) == [10, 11]
+
+
+async def test_a_read_that_began_before_the_flow_and_ends_in_it_leaves_no_hole(
+    consumer: OrderedConsumer, broker: Broker
+) -> None:
+    await consumer.seek_to_committed()
+    assert await images(consumer) == []
+    broker.meanwhile = consumer.resume_flow
+    assert await images(consumer) == []  # 12 and 13, while 10 and 11 went by
+    broker.meanwhile = lambda: None
+    assert await images(consumer) == [10, 11]
