@@ -50,7 +50,8 @@ CLUSTER = dict.fromkeys(
         f"seacanary_{name}"
         for name in (
             "cluster_lag_records", "cluster_lag_seconds", "watchdog_ends_total", "worker_records_total",
-            "deadletters_total", "images_spooled_total", "images_shipped_total", "image_bytes_shipped_total", "image_spool_shed_images_total",
+            "deadletters_total", "images_spooled_total", "images_shipped_total", "image_bytes_shipped_total",
+            "image_spool_shed_images_total",
         )
     ),
     "a demo is one station, without a cluster",

@@ -172,13 +172,16 @@ class Watchdog:
         last_word = threading.Timer(LAST_WORD_S, os._exit, (BROKEN,))
         last_word.daemon = True
         last_word.start()
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - stuck.quiet_s))
-        self._count(stuck.reason, f"since {since}: {stuck}")
-        log.critical(
-            "the worker is stuck since about %s: %s. It ends, to be started again; nothing is lost%s",
-            since, stuck, _main_stack() if stuck.reason == "loop" else "",
-        )  # fmt: skip
-        self._end()
+        try:
+            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - stuck.quiet_s))
+            self._count(stuck.reason, f"since {since}: {stuck}")
+            log.critical(
+                "the worker is stuck since about %s: %s. It ends, to be started again; nothing is lost%s",
+                since, stuck, _main_stack() if stuck.reason == "loop" else "",
+            )  # fmt: skip
+            self._end()
+        finally:
+            last_word.cancel()
 
     def _count(self, reason: Reason, what: str) -> None:
         before = self._ends()

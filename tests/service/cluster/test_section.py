@@ -69,3 +69,10 @@ def test_the_scripts_of_a_trial_broker_are_sound() -> None:
     for script in sorted(folder.glob("*.sh")):
         done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_is_not_stuck_before_its_session_is_over() -> None:
+    assert WorkerSection(session_timeout_s=30, stuck_after_s=31).stuck_after_s == 31
+    for fields in ({"session_timeout_s": 90}, {"session_timeout_s": 20, "stuck_after_s": 20}):
+        with pytest.raises(ValidationError, match=r"stuck_after_s \(.+\) must be longer than session_timeout_s"):
+            WorkerSection.model_validate(fields)
