@@ -15,13 +15,14 @@ from documents import PAGES, ROOT, Block, anchors, blocks, links
 from seacanary.alerts.rules import AlertRule
 from seacanary.cli import app
 from seacanary.cluster.section import KafkaSection
-from seacanary.config import read_config
+from seacanary.config_checks import role_of
 from seacanary.events import CloudEvent, EventKind
 from seacanary.evidence.retention import EvidenceRetention
 from seacanary.evidence.section import EvidenceSection
 from seacanary.metrics import Metrics
 from seacanary.publishers.notify import NotifySection
 from seacanary.quality.state import QUALITY_CONDITIONS
+from seacanary.roles import read_any
 from seacanary.station_events import Notice
 from webhook_receiver import OTHER_SECRET, SECRET
 
@@ -56,13 +57,17 @@ MESSAGES = blocks("json", RECEIVING)
 def test_every_configuration_in_the_documents_is_good(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Parts of one are put into the least station there is."""
+    """Parts of one are put into the least station there is; edges and workers are shown whole."""
     monkeypatch.chdir(tmp_path)
     Path("secrets").mkdir()
     for name, secret in SECRET_FILES.items():
         (Path("secrets") / name).write_text(secret)
-    Path("station.yaml").write_text(yaml.safe_dump(LEAST_STATION | yaml.safe_load(block.text)))
-    read_config(Path("station.yaml"), ENVIRONMENT)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    tree = yaml.safe_load(block.text)
+    whole = tree if role_of(tree) != "station" else LEAST_STATION | tree
+    Path("config.yaml").write_text(yaml.safe_dump(whole))
+    assert read_any(Path("config.yaml")).role == role_of(tree)
 
 
 @pytest.mark.parametrize("block", OF_KAFKA, ids=str)
@@ -72,6 +77,13 @@ def test_every_section_about_kafka_is_good(block: Block, tmp_path: Path) -> None
     (tmp_path / "password").write_text("a password")
     tree["login"]["password_file"], tree["tls"]["ca_file"] = str(tmp_path / "password"), None
     assert KafkaSection.model_validate(tree).login is not None
+
+
+@pytest.mark.parametrize("name", ["edge", "worker"])
+def test_the_files_shown_for_a_cluster_are_those_that_can_be_run(name: str) -> None:
+    assert (ROOT / "deploy" / "kafka" / f"{name}.yaml").read_text(encoding="utf-8") in [
+        block.text for block in blocks("yaml", DOCS / "kafka.md")
+    ]
 
 
 def test_the_configurations_are_found() -> None:
