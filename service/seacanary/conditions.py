@@ -53,6 +53,14 @@ class ConditionLog:
         """Whether the condition has begun and not ended."""
         return (condition, hydrophone) in self._since
 
+    @property
+    def held(self) -> tuple[OpenCondition, ...]:
+        """Conditions that have begun and not ended."""
+        return tuple(
+            OpenCondition(condition=condition, hydrophone=hydrophone, since=since)
+            for (condition, hydrophone), since in self._since.items()
+        )
+
     async def note(
         self, condition: str, hydrophone: str | None = None, *, holds: bool, at: datetime, detail: str = ""
     ) -> None:
@@ -90,11 +98,7 @@ class ConditionLog:
 
     def states(self) -> dict[str, str]:
         """What must survive a restart, as JSON by key."""
-        held = tuple(
-            OpenCondition(condition=condition, hydrophone=hydrophone, since=since)
-            for (condition, hydrophone), since in self._since.items()
-        )
-        return {STATE_KEY: _OPEN.dump_json(held).decode()}
+        return {STATE_KEY: _OPEN.dump_json(self.held).decode()}
 
     def restore(self, states: Mapping[str, str]) -> None:
         """Go on from states() of an earlier process: what held holds, until someone says otherwise."""

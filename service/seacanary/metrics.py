@@ -1,11 +1,13 @@
 """Every Prometheus metric, in one place. Names follow seacanary_<what>_<unit>."""
 
-from wsgiref.simple_server import WSGIServer
+from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary.errors import ConfigError
+from seacanary.health import Health
+from seacanary.probe_server import ProbeServer, probes_app
 
 # Buckets stand around the budgets: an alert within 2 s, hop + 0.5 s to an event.
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -18,7 +20,7 @@ class MetricsSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool = Field(True, description="serve /metrics")
+    enabled: bool = Field(True, description="serve /metrics, and /healthz, /readyz and /health for probes")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 opens it to the network")
     port: int = Field(9108, ge=0, le=65535, description="TCP port; 0 takes a free one")
 
@@ -29,7 +31,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # process_cpu_seconds_total and its kin
-        self._server: WSGIServer | None = None
+        self._server: ProbeServer | None = None
         self._presence_metrics()
         self._ledger_metrics()
         self._stream_metrics()
@@ -47,8 +49,12 @@ class Metrics:
         self._edge_evidence_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
-    def serve(self, section: MetricsSection) -> int:
-        """Serve /metrics in a thread of its own.
+    def serve(self, section: MetricsSection, *, health: Callable[[], Health] | None = None) -> int:
+        """Serve /metrics, and what probes ask, in threads of its own.
+
+        Args:
+            section: where.
+            health: what is known of the process now, asked on any thread; None: there are no probes.
 
         Returns:
             The port really taken.
@@ -57,18 +63,17 @@ class Metrics:
             ConfigError: the port is in use or the address is not this machine's.
         """
         try:
-            self._server, _ = start_http_server(section.port, addr=section.host, registry=self.registry)
+            self._server = ProbeServer(section.host, section.port, probes_app(self.registry, health))
         except OSError as exc:
             raise ConfigError(
                 f"metrics: cannot listen on {section.host}:{section.port}: {exc.strerror}; choose another host or port"
             ) from exc
-        return int(self._server.server_port)
+        return self._server.server_port
 
     def close(self) -> None:
         """Stop serving, if serve() was called."""
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.close()
             self._server = None
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -298,6 +303,15 @@ class Metrics:
         )  # fmt: skip
         self.dead_letters = self._counter(
             "deadletters_total", "Records no worker could read, put into the dead-letter topic.", "topic"
+        )
+        self.worker_degraded_images = self._counter(
+            "worker_degraded_images_total",
+            "Images a worker had no time for: skipped (the hop was coarsened) or shed (the oldest, when all waited).",
+            "outcome",
+        )
+        self.worker_overload = self._gauge(
+            "worker_overload_level",
+            "0 keeps up, 1 larger batches, 2 every second image, 3 every fourth, 4 sheds; of its worst partition.",
         )
 
     def _watchdog_metrics(self) -> None:

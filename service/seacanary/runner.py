@@ -71,7 +71,7 @@ class Runner:
         section = self._config.metrics
         if not section.enabled:
             return
-        port = self._metrics.serve(section)
+        port = self._metrics.serve(section, health=self._station.health.read)
         self._footer = f"metrics: http://{section.host}:{port}/metrics"
 
     async def _run(self) -> StationSummary:

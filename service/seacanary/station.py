@@ -28,7 +28,8 @@ from seacanary.metrics import Metrics
 from seacanary.ntp import ntp_state
 from seacanary.observations import Detection
 from seacanary.sources.files import FileReport
-from seacanary.sources.supervised import SupervisedSource
+from seacanary.sources.supervised import SourceChange, SupervisedSource
+from seacanary.station_health import StationHealth
 from seacanary.telemetry import Telemetry
 from seacanary.view import HydrophoneView
 from seacanary.wiring import newcomers, review_links
@@ -58,7 +59,11 @@ class StationSummary:
 
 
 class Station:
-    """Sources to publishers on one machine. Built, run once, and thrown away."""
+    """Sources to publishers on one machine. Built, run once, and thrown away.
+
+    Attributes:
+        health: what probes are told of it.
+    """
 
     def __init__(
         self,
@@ -97,6 +102,8 @@ class Station:
         self._done_files: set[str] = set()
         self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
+        self._beside: Beside | None = None
+        self.health = StationHealth(config, model_id=detector.contract.model_id, provider=detector.provider)
         metrics.build.info({"version": __version__, "model": detector.contract.model_id, "provider": detector.provider})
 
     def stop(self) -> None:
@@ -134,6 +141,7 @@ class Station:
         async with AsyncExitStack() as opened:
             links = review_links(self._config)
             beside = await opened.enter_async_context(open_beside(self._surroundings(journal), self._model(), links))
+            self._beside = beside
             self._listening = listening = self._listen(journal, feeds.make(), beside)
             if self._stop_asked:
                 listening.stop()
@@ -156,7 +164,7 @@ class Station:
             states,
             done_files=self._done_files,
             on_file_done=self._note_file,
-            on_change=self._telemetry.source_changed,
+            on_change=self._source_changed,
         )
         self._sources = feeds.sources
         return feeds
@@ -172,7 +180,12 @@ class Station:
     def _model(self) -> Model:
         return Model(self._detector, lambda: self._listening.waiting if self._listening else 0)
 
+    def _source_changed(self, name: str, change: SourceChange) -> None:
+        self._telemetry.source_changed(name, change)
+        self.health.source_changed(name, change)
+
     def _listen(self, journal: Journal, feeds: Sequence[Feed], beside: Beside) -> Listening:
+        self.health.listen_to([feed.name for feed in feeds if feed.live])
         return Listening(
             feeds,
             detector=self._detector,
@@ -188,6 +201,7 @@ class Station:
             background = [
                 group.create_task(self._export_always()),
                 group.create_task(self._watch_silence(journal)),
+                group.create_task(self.health.pulse(journal)),
                 group.create_task(beside.run()),
             ]
             await listening.run()
@@ -220,6 +234,7 @@ class Station:
         hydrophone = self._hydrophones[item.hydrophone]
         if isinstance(item, Detection):
             self._latest[item.hydrophone] = item.probability
+            self.health.concluded(item.hydrophone)
             self._telemetry.detected(item, hydrophone)
         await self._journalling.take(journal, conclusion.events, hydrophone)
         if isinstance(item, Detection):
@@ -253,6 +268,13 @@ class Station:
             self._telemetry.export_source(name, source)
         self._telemetry.age_deliveries(self._system_s())
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
+        self.health.post(
+            silent_s=self._listening.silent_s() if self._listening else {},
+            hydrophones=self._hydrophones,
+            deliveries=self._telemetry.deliveries,
+            conditions=self._beside.conditions.held if self._beside else (),
+            now_s=self._system_s(),
+        )
 
     def _note_file(self, feed: str, report: FileReport) -> None:
         for warning in report.warnings:

@@ -1,7 +1,7 @@
 """Telemetry: brings what the stages know into the metrics, as it happens or once a second."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import get_args
@@ -93,6 +93,11 @@ class Telemetry:
             metrics.circuit_state.labels(name, state).set(state == status.circuit)
         self._deliveries[name] = status
         self.age_deliveries(now_s())
+
+    @property
+    def deliveries(self) -> Collection[DeliveryStatus]:
+        """Where each publisher stands, as last told."""
+        return self._deliveries.values()
 
     def age_deliveries(self, now_s: float) -> None:
         """What waits grows older, also while nothing changes."""

@@ -12,10 +12,11 @@ from seacanary.audio import AudioBlock
 from seacanary.batching import FeedEnded, FileDone, StreamEnded
 from seacanary.cluster.edge_config import EdgeConfig
 from seacanary.cluster.edge_evidence import EdgeBeside, open_edge_beside
+from seacanary.cluster.edge_health import EdgeHealth
 from seacanary.cluster.edge_images import Addressing, ImageMaker, Silences
 from seacanary.cluster.edge_telemetry import EdgeTelemetry
 from seacanary.cluster.envelope import EdgeClock
-from seacanary.cluster.image_spool import ImageSpool
+from seacanary.cluster.image_spool import ImageSpool, SpoolState
 from seacanary.cluster.read_files import ReadFiles
 from seacanary.cluster.shipping import Carrier, Receipt, Shipping
 from seacanary.cluster.spool_schema import SpoolError
@@ -30,7 +31,7 @@ from seacanary.metrics import Metrics
 from seacanary.ntp import NtpState, ntp_state
 from seacanary.observations import Detection, Imaged
 from seacanary.sources.files import FileReport
-from seacanary.sources.supervised import SupervisedSource
+from seacanary.sources.supervised import SourceChange, SupervisedSource
 from seacanary.telemetry import Telemetry
 from seacanary.wiring import is_named_by, open_source, plays_recordings, supervision_of, waits_for_us
 
@@ -73,7 +74,11 @@ class _WithRoom:
 
 
 class Edge:
-    """Sources to Kafka on one machine. Built, run once, and thrown away."""
+    """Sources to Kafka on one machine. Built, run once, and thrown away.
+
+    Attributes:
+        health: what probes are told of it.
+    """
 
     def __init__(
         self,
@@ -111,6 +116,9 @@ class Edge:
         self._done_files: set[str] = set()
         self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
+        self._brokers_reached: bool | None = None
+        self._spool_state: SpoolState | None = None
+        self.health = EdgeHealth(config, model_id=transformer.contract.model_id, provider=transformer.provider)
         metrics.build.info({"version": __version__, "model": transformer.contract.model_id})
 
     def stop(self) -> None:
@@ -149,9 +157,7 @@ class Edge:
         self._listening = listening = self._listen(feeds, spooling, edge_beside.beside)
         if self._stop_asked:
             listening.stop()
-        shipping = Shipping(
-            spooling, self._carrier, on_receipt=self._note_receipt, on_reach=self._edge_telemetry.reached
-        )
+        shipping = Shipping(spooling, self._carrier, on_receipt=self._note_receipt, on_reach=self._note_reach)
         self._read_clock()
         async with asyncio.TaskGroup() as group:
             background = [
@@ -172,6 +178,7 @@ class Edge:
         return EdgeSummary(self._ledger(), (await spooling.state()).envelopes, self._troubles(listening))
 
     def _listen(self, feeds: Sequence[Feed], spooling: Spooling, audience: Audience) -> Listening:
+        self.health.listen_to([feed.name for feed in feeds if feed.live])
         files = ReadFiles(spooling.files_done)
         return Listening(
             feeds,
@@ -194,13 +201,14 @@ class Edge:
                 await spooling.put(self._addressing.envelope(item, self._clock))
                 if isinstance(item, Imaged):
                     self._metrics.images_spooled.labels(item.hydrophone).inc()
+                    self.health.concluded(item.hydrophone)
 
     def _feed(self, place: int, section: SourceSection, known: Sequence[str]) -> Feed:
         name = f"{place}-{section.kind}"
         source = SupervisedSource(
             partial(open_source, section, done=self._done_files, on_file_done=partial(self._note_file, name)),
             supervision_of(section, self._config.supervision),
-            on_change=partial(self._telemetry.source_changed, name),
+            on_change=partial(self._source_changed, name),
         )
         self._sources[name] = source
         feed = Feed(
@@ -214,6 +222,10 @@ class Edge:
             if is_named_by(section, hydrophone):
                 feed.hydrophone(hydrophone)  # an open presence must be able to end, even if nothing comes
         return feed
+
+    def _source_changed(self, name: str, change: SourceChange) -> None:
+        self._telemetry.source_changed(name, change)
+        self.health.source_changed(name, change)
 
     def _hydrophone(self, name: str, *, pad_at_end: bool) -> Hydrophone:
         return Hydrophone(
@@ -264,6 +276,10 @@ class Edge:
         self._edge_telemetry.shipped(receipt)
         self._broker_ahead_s = receipt.broker_ahead_s
 
+    def _note_reach(self, reached: bool) -> None:
+        self._edge_telemetry.reached(reached)
+        self._brokers_reached = reached
+
     def _note_file(self, feed: str, report: FileReport) -> None:
         for warning in report.warnings:
             log.warning("%s", warning)
@@ -284,6 +300,7 @@ class Edge:
         while True:
             await asyncio.sleep(EXPORT_EVERY_S)
             self._read_clock()
+            self._post_health(spooling)  # first: it must not wait for the disk
             await self._export(spooling)
 
     async def _export(self, spooling: Spooling) -> None:
@@ -296,9 +313,22 @@ class Edge:
             self._telemetry.export_source(name, source)
         self._metrics.queue_windows.set(self._listening.waiting if self._listening else 0)
         try:
-            self._edge_telemetry.export(await spooling.state(), disk_failures=spooling.disk_failures)
+            self._spool_state = await spooling.state()
+            self._edge_telemetry.export(self._spool_state, disk_failures=spooling.disk_failures)
         except SpoolError as exc:
             log.debug("the spool cannot be asked: %s", exc)  # whoever writes says so once
+
+    def _post_health(self, spooling: Spooling) -> None:
+        state = self._spool_state
+        self.health.post(
+            silent_s=self._listening.silent_s() if self._listening else {},
+            spool_failing_s=spooling.failing_s,
+            spool={
+                "brokers_reached": self._brokers_reached,
+                "envelopes": state.envelopes if state else None,
+                "bytes": state.size_bytes if state else None,
+            },
+        )
 
     def _ledger(self) -> dict[str, LedgerTotals]:
         hydrophones = self._listening.hydrophones if self._listening else {}

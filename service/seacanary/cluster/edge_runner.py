@@ -34,8 +34,8 @@ def run_edge(config: EdgeConfig, *, seconds: float | None = None) -> EdgeSummary
     carrier = kafka_carrier(config.kafka, station=config.station.name)
     metrics, transformer = Metrics(), Transformer.load(config.model)
     try:
-        serve_metrics(metrics, config.metrics)
         edge = Edge(config, transformer=transformer, carrier=carrier, metrics=metrics)
+        serve_metrics(metrics, config.metrics, health=edge.health.read)
         _say_what_begins(config)
         return asyncio.run(_run(edge, seconds))
     finally:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 from seacanary.cluster.log_limits import LogLimit
+from seacanary.health import Health
 from seacanary.metrics import Metrics, MetricsSection
 
 log = logging.getLogger(__name__)
@@ -17,14 +18,14 @@ def limit_log(*chatty: str) -> None:
         handler.addFilter(LogLimit(*chatty))
 
 
-def serve_metrics(metrics: Metrics, section: MetricsSection) -> None:
-    """Serve metrics if the section wants it, and say where.
+def serve_metrics(metrics: Metrics, section: MetricsSection, *, health: Callable[[], Health] | None = None) -> None:
+    """Serve metrics, and what probes ask, if the section wants it, and say where.
 
     Raises:
         ConfigError: the port is in use or the address is not this machine's.
     """
     if section.enabled:
-        log.info("metrics: http://%s:%d/metrics", section.host, metrics.serve(section))
+        log.info("metrics: http://%s:%d/metrics", section.host, metrics.serve(section, health=health))
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

@@ -43,6 +43,12 @@ class Spooling:
         self._something = asyncio.Event()
         self._something.set()
         self.disk_failures = 0
+        self._failing_since_s: float | None = None
+
+    @property
+    def failing_s(self) -> float:
+        """How long the disk has refused what it is asked, seconds; 0: it does not."""
+        return 0.0 if self._failing_since_s is None else time.monotonic() - self._failing_since_s
 
     @property
     def has_room(self) -> bool:
@@ -123,11 +129,14 @@ class Spooling:
         )
 
         async def attempt() -> Result:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, access)
+            result = await asyncio.get_running_loop().run_in_executor(self._thread, access)
+            self._failing_since_s = None
+            return result
 
         return await retrying(attempt)
 
     def _note_failure(self, retry: RetryCallState) -> None:
         self.disk_failures += 1
+        self._failing_since_s = self._failing_since_s or time.monotonic()
         if retry.attempt_number == 1 and retry.outcome:
             log.error("images cannot be spooled, trying on: %s", retry.outcome.exception())
