@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from seacanary_models.byte_images import seeing_steps
 from seacanary_models.checkpoints import load_model
 from seacanary_models.classical_report import ClassicalReport, classical_report
 from seacanary_models.classical_windows import ClassicalWindows, benchmark_windows, together
@@ -36,7 +37,7 @@ def classical(
     Every window is simulated. Thresholds and coefficients, ours included, come from the benchmark's
     validation part; its test part is only reported on.
     """
-    model, digest = load_model(checkpoint), sha256(checkpoint.read_bytes()).hexdigest()[:8]
+    model, digest = seeing_steps(load_model(checkpoint)), sha256(checkpoint.read_bytes()).hexdigest()[:8]
     standard = standard_click(audio)
     fit = _windows(FIT_PART, fit_windows, workers)
     test = _windows(TEST_PART, test_windows, workers)

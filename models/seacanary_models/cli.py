@@ -10,6 +10,7 @@ from rich.table import Table
 
 from seacanary.errors import SeaCanaryError
 from seacanary_models import annotations_command, benchmark_command, classical_command, masks_command
+from seacanary_models.byte_images import seeing_steps
 from seacanary_models.card import model_card
 from seacanary_models.checkpoints import load_model
 from seacanary_models.console import console, errors, progress_bar, refuse
@@ -164,7 +165,7 @@ def evaluate(
     for plan in (space.calibration_plan, space.quiet_plan, space.validation_plan):
         _make(plan, workers)
     job = Evaluation(
-        model=load_model(space.checkpoint),
+        model=seeing_steps(load_model(space.checkpoint)),
         model_id=space.model_id,
         catalogue=read_catalogue(audio),
         calibration_plan=space.calibration_plan,

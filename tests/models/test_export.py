@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seacanary.contract import ModelContract
 from seacanary.errors import ModelRefused
 from seacanary.simulation import training_window
-from seacanary_models.byte_images import STEPS
+from seacanary_models.byte_images import STEPS, on_byte_grid, seeing_steps
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.export import Parity, check_contract, check_parity, default_contract, export
 from seacanary_models.onnx_files import open_session, run_in_batches
@@ -85,6 +85,14 @@ def test_an_image_sent_as_bytes_is_the_same_to_the_model(exported: Exported) -> 
         assert np.array_equal(straight, over_the_wire)
 
 
+def test_what_is_evaluated_sees_its_image_as_what_is_exported() -> None:
+    image = torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(1))
+    plain, stepped = model_of(0).eval(), seeing_steps(model_of(0).eval())
+    with torch.inference_mode():
+        assert torch.equal(stepped(image).call_logits, plain(on_byte_grid(image)).call_logits)
+        assert not torch.equal(stepped(image).call_logits, plain(image).call_logits)
+
+
 def test_nothing_that_is_not_a_number_counts_as_parity() -> None:
     nan = float("nan")
     assert Parity(0.0, 0.0, 1.0, 0.0).within(1e-4)
@@ -127,7 +135,7 @@ def test_a_model_in_training_is_exported_for_inference_and_goes_on_training(expo
 _EXPORT = """
 import sys, torch
 from pathlib import Path
-from seacanary_models.byte_images import STEPS
+from seacanary_models.byte_images import STEPS, on_byte_grid, seeing_steps
 from seacanary_models.classifier import ClassifierConfig, MaskGuidedClassifier
 from seacanary_models.export import default_contract, export
 torch.manual_seed(0)
