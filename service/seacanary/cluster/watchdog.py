@@ -77,6 +77,7 @@ class Watchdog:
         metrics: Metrics,
         folder: Path,
         look_s: float,
+        on_look: Callable[[Answer | None, float], None] = lambda _answer, _quiet_s: None,
         end: Callable[[], NoReturn] = end_process,
     ) -> None:
         """Prepare; guarding() begins.
@@ -88,13 +89,15 @@ class Watchdog:
             metrics: where lag is shown.
             folder: where ends are counted.
             look_s: seconds between looks.
+            on_look: told what the brokers said, and how long the most suspicious part has not moved, s; on our thread.
             end: ends the process.
         """
         self._judge, self._brokers, self._progress_of = judge, brokers, progress
         self._metrics, self._file, self._look_s, self._end = metrics, folder / FILE, look_s, end
+        self._on_look = on_look
         self._progress = Progress()
         self._over = threading.Event()
-        self._silent = False
+        self._silent = self._deaf = False
         self._shown: set[Place] = set()
 
     @asynccontextmanager
@@ -113,8 +116,19 @@ class Watchdog:
 
     async def _beat_always(self) -> None:
         for beats in range(1, sys.maxsize):
-            self._progress = replace(self._progress_of(), beats=beats)
+            self._progress = replace(self._progress_now(), beats=beats)
             await asyncio.sleep(BEAT_S)
+
+    def _progress_now(self) -> Progress:
+        try:
+            progress = self._progress_of()
+        except Exception:  # a fault of ours must not look like a loop that hangs
+            if not self._deaf:
+                log.exception("watchdog: the worker cannot be asked how far it is")
+            self._deaf = True
+            return self._progress
+        self._deaf = False
+        return progress
 
     async def _watch(self) -> None:
         try:
@@ -128,6 +142,7 @@ class Watchdog:
         stuck = self._judge.judge(time.monotonic(), self._progress, answer)
         if stuck is not None and not self._over.is_set():
             self._end_stuck(stuck)
+        self._on_look(answer, self._judge.quiet_s())
         await self._show(answer)
 
     async def _answer(self) -> Answer | None:

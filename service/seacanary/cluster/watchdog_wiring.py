@@ -11,7 +11,7 @@ from seacanary.cluster.ordered_consumer import Order
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.topics import DETECTIONS, EVENTS, IMAGES
 from seacanary.cluster.watchdog import LOOKS_PER_LIMIT, Watchdog
-from seacanary.cluster.watchdog_judgement import Place, Progress, StuckJudge
+from seacanary.cluster.watchdog_judgement import Answer, Place, Progress, StuckJudge
 from seacanary.metrics import Metrics
 
 READS = {"infer": IMAGES, "track": DETECTIONS, "deliver": EVENTS}
@@ -25,6 +25,7 @@ def watched(
     metrics: Metrics,
     order: Order,
     filled: Callable[[], int],
+    on_look: Callable[[Answer | None, float], None],
 ) -> AbstractAsyncContextManager[None]:
     """Guard what runs meanwhile.
 
@@ -35,6 +36,7 @@ def watched(
         metrics: where lag is shown.
         order: knows which records agents have taken.
         filled: how many records were read to fill a journal.
+        on_look: told what each look at the brokers gave, as by Watchdog.
     """
     topics: dict[str, str] = {stage: kafka.topic(name) for stage, name in READS.items() if stage in worker.roles}
     stages = {topic: stage for stage, topic in topics.items()}
@@ -51,10 +53,11 @@ def watched(
         metrics=metrics,
         folder=worker.data,
         look_s=look_s,
+        on_look=on_look,
     ).guarding()
 
 
 def _restored(app: faust.App) -> int:
     """How far changelogs have been read."""
-    tables = app.tables
-    return sum(tables.recovery.active_offsets.values()) if isinstance(tables, TableManager) else 0
+    offsets = app.tables.recovery.active_offsets if isinstance(app.tables, TableManager) else {}
+    return sum(offset or 0 for offset in offsets.values())  # None where nothing is known yet, whatever its type says

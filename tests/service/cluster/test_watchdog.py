@@ -152,6 +152,18 @@ async def test_a_loop_that_hangs_is_ended_and_where_is_said(
     assert "test_a_loop_that_hangs_is_ended_and_where_is_said" in caplog.text
 
 
+async def test_a_worker_that_cannot_be_asked_is_no_loop_that_hangs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle = Answer({IMAGES: Standing(0, 5, 5, ME)}, frozenset({ME}))
+    guarded = Guarded(tmp_path, lambda: idle)
+    del guarded.taken
+    async with guarded.watchdog.guarding():
+        await asyncio.sleep(2 * LIMIT_S)
+    assert not guarded.ended.is_set()
+    assert caplog.text.count("cannot be asked how far it is") == 1
+
+
 HANGING_LOG = """
 import asyncio, logging, pathlib, sys, threading
 from seacanary.cluster.watchdog import Watchdog
