@@ -75,6 +75,22 @@ reproduce: $(MODELS_VENV)/.ready ## the table of networks, masks and fusions, pr
 dashboards: $(VENV)/.ready-dev ## write dashboards/*.json anew from dashboards/source
 	$(VENV)/bin/python -m dashboards.source
 
+.PHONY: helm-test
+helm-test: $(VENV)/.ready-dev ## the Helm chart: lint, every role, wrong values, a real API server (needs Go; builds its tools once)
+	@deploy/system-packages.sh REQUIRED etcd-server openssl
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[helm-test]'
+	tests/helm/build-tools.sh build/kubernetes
+	$(VENV)/bin/python -m pytest tests/helm tests/service/test_helm_files.py
+
+.PHONY: helm-docs
+helm-docs: $(VENV)/.ready ## write the table of values in helm/seacanary/README.md anew
+	$(VENV)/bin/python helm/values_table.py
+
+.PHONY: helm-package
+helm-package: ## the chart with all its files as dist/seacanary-VERSION.tgz (needs helm)
+	@tests/helm/build-tools.sh build/kubernetes helm
+	build/kubernetes/helm package helm/seacanary --destination dist
+
 .PHONY: docs
 docs: $(VENV)/.ready-dev ## regenerate docs/*.schema.json from the code
 	$(VENV)/bin/seacanary schema --out docs

@@ -41,7 +41,9 @@ def helm(*arguments: str, kubeconfig: Path | None = None) -> subprocess.Complete
     with tempfile.TemporaryDirectory() as home:
         homes = {f"HELM_{what}_HOME": f"{home}/{what}" for what in ("CACHE", "CONFIG", "DATA")}
         environment = {**os.environ, **homes, "KUBECONFIG": str(kubeconfig or os.devnull)}
-        done = subprocess.run([HELM, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [HELM, *arguments], check=False, env=environment, capture_output=True, text=True, timeout=120
+        )
     done.stderr = "\n".join(line for line in done.stderr.splitlines() if "found symbolic link" not in line)
     return done
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Build helm and kube-apiserver, once, from their published sources into a folder that Git ignores, and put the
 # definitions of the custom resources that the chart makes beside them.
-# Usage: build-tools.sh FOLDER. Prints nothing if all is there. Needs Go (which version, the modules say). GO_PARALLEL=1
-# leaves other cores alone.
+# Usage: build-tools.sh FOLDER [helm]; with `helm`, helm alone. Prints nothing if all is there. Needs Go 1.21 or newer,
+# which fetches the version that the modules ask for. GO_PARALLEL=1 leaves other cores alone.
 set -euo pipefail
 
 HELM_VERSION=v3.22.0
@@ -47,7 +47,10 @@ build_apiserver() {
     cd "$module"
     write_module
     go mod tidy
-    go build -mod=mod -trimpath -ldflags "-s -w" -o kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+    # Without its version the server calls itself v0.0.0, and no chart would install there.
+    local named=k8s.io/component-base/version
+    go build -mod=mod -trimpath -o kube-apiserver -ldflags "-s -w -X $named.gitVersion=v1.$KUBERNETES_MINOR_AND_PATCH \
+      -X $named.gitMajor=1 -X $named.gitMinor=${KUBERNETES_MINOR_AND_PATCH%.*}" k8s.io/kubernetes/cmd/kube-apiserver
   )
   mv "$module/kube-apiserver" "$apiserver"
   rm -rf "$module"
@@ -67,8 +70,10 @@ module_folder() {
   go mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'
 }
 
-[ -d "$folder/definitions" ] || fetch_definitions
+command -v go >/dev/null || { say "Go is not installed: see https://go.dev/doc/install"; exit 1; }
 [ -x "$helm" ] || build_helm
-[ -x "$apiserver" ] || build_apiserver
 ln -sfn "$(basename "$helm")" "$folder/helm"
+[ "${2:-all}" = helm ] && exit 0
+[ -d "$folder/definitions" ] || fetch_definitions
+[ -x "$apiserver" ] || build_apiserver
 ln -sfn "$(basename "$apiserver")" "$folder/kube-apiserver"

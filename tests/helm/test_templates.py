@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import kubernetes_validate
 import pytest
 
 from helm_chart import (
@@ -23,6 +22,8 @@ from helm_chart import (
     render,
 )
 from helm_values import COMBINATIONS
+
+kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="pip install '.[helm-test]'")
 
 EVERY = {**ROLES, **COMBINATIONS}
 EACH = pytest.mark.parametrize("values", EVERY.values(), ids=EVERY)
@@ -220,6 +221,8 @@ def test_a_station_file_is_taken_as_it_is(tmp_path: Any) -> None:
     file = tmp_path / "station.yaml"
     file.write_text("station: {name: pier}  # ours\nsources:\n- {kind: udp, hydrophones: [a], sample_rate_hz: 384000, "
                     "host: 0.0.0.0, port: 5004}\nretention: {max_bytes: 20000000000}\n")  # fmt: skip
-    done = render({"role": "station"}, (), "--set-file", f"configText={file}", "--show-only", "templates/configmap.yaml")
+    done = render(
+        {"role": "station"}, (), "--set-file", f"configText={file}", "--show-only", "templates/configmap.yaml"
+    )
     assert "name: pier" in done.stdout
     assert "max_bytes: 20000000000" in done.stdout

@@ -30,7 +30,7 @@ def test_table_follows_the_values() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     rows = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     assert f"| `metrics.port` | `{values['metrics']['port']}` |" in "\n".join(rows)
-    assert any(row.startswith("| `kafka.login.mechanism` | `\"SCRAM-SHA-512\"` |") for row in rows)
+    assert any(row.startswith('| `kafka.login.mechanism` | `"SCRAM-SHA-512"` |') for row in rows)
 
 
 def test_schema_knows_no_value_that_is_not_there() -> None:

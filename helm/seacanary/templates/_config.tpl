@@ -33,8 +33,10 @@
 {{- end }}
 
 {{- define "seacanary.hearingConfig" -}}
+{{- if eq .Values.role "station" -}}
 journal:
   path: {{ include "seacanary.stateFolder" . }}/journal.db
+{{- end }}
 {{- if include "seacanary.keepsEvidence" . }}
 evidence:
   path: {{ include "seacanary.evidenceFolder" . }}

@@ -1,12 +1,49 @@
 {{/* All that the schema cannot say, or not so that a person understands it. Each fault names its value. */}}
 {{- define "seacanary.refuse" -}}
 {{- $faults := list -}}
-{{- range list "roleFaults" "configFaults" "kafkaFaults" "redisFaults" "deviceFaults" "scalingFaults" -}}
+{{- range list "formFaults" "roleFaults" "configFaults" "kafkaFaults" "redisFaults" "deviceFaults" "scalingFaults" -}}
 {{- $faults = concat $faults (include (printf "seacanary.%s" .) $ | fromYaml).faults -}}
 {{- end -}}
 {{- if $faults -}}
 {{- fail (printf "%d of the values cannot be used:\n  %s" (len $faults) (join "\n  " $faults)) -}}
 {{- end -}}
+{{- end }}
+
+{{/* Values of a certain form, and how to say it: a schema would answer with the pattern alone. */}}
+{{- define "seacanary.formFaults" -}}
+{{- $v := .Values -}}
+{{- $name := "^$|^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" -}}
+{{- $named := "lower-case letters, digits, '-' and '.'" -}}
+{{- $device := "^[a-z0-9.-]+/[A-Za-z0-9._-]+$" -}}
+{{- $forms := list
+  (list "nameOverride" $v.nameOverride "^$|^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" "lower-case letters, digits and '-'")
+  (list "fullnameOverride" $v.fullnameOverride "^$|^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" "lower-case letters, digits and '-'")
+  (list "image.digest" $v.image.digest "^$|^sha256:[0-9a-f]{64}$" "empty, or sha256: and 64 hexadecimal digits")
+  (list "kafka.topicPrefix" $v.kafka.topicPrefix "^[A-Za-z0-9._-]*$" "letters, digits, '.', '_' and '-'")
+  (list "kafka.login.existingSecret" $v.kafka.login.existingSecret $name $named)
+  (list "kafka.tls.existingSecret" $v.kafka.tls.existingSecret $name $named)
+  (list "redis.existingSecret" $v.redis.existingSecret $name $named)
+  (list "redis.tls.existingSecret" $v.redis.tls.existingSecret $name $named)
+  (list "audio.hostPath" $v.audio.hostPath "^/" "a folder of the node, from its root, such as /dev/snd")
+  (list "audio.devicePluginResource" $v.audio.devicePluginResource (printf "^$|%s" $device) "DOMAIN/NAME, such as squat.ai/audio")
+  (list "gpu.resource" $v.gpu.resource $device "DOMAIN/NAME, such as nvidia.com/gpu")
+  (list "gpu.runtimeClassName" $v.gpu.runtimeClassName $name $named)
+  (list "priorityClassName" $v.priorityClassName $name $named)
+  (list "persistence.storageClass" $v.persistence.storageClass $name $named)
+  (list "serviceAccount.name" $v.serviceAccount.name $name $named)
+  (list "probes.healthPath" $v.probes.healthPath "^/" "a path, such as /healthz")
+  (list "probes.readyPath" $v.probes.readyPath "^/" "a path, such as /readyz")
+  (list "monitoring.serviceMonitor.interval" $v.monitoring.serviceMonitor.interval "^[0-9]+(ms|s|m)$" "a time, such as 5s")
+  (list "podDisruptionBudget.maxUnavailable" (toString $v.podDisruptionBudget.maxUnavailable) "^[0-9]+%?$" "a number of pods, or a share such as 50%")
+  (list "web.publicUrl" $v.web.publicUrl "^$|^https?://[^/?#@]+(/[^?#]*)?$" "http://HOST[:PORT][/PATH] or https://...")
+-}}
+{{- $faults := list -}}
+{{- range $forms -}}
+{{- if not (regexMatch (index . 2) (index . 1)) -}}
+{{- $faults = append $faults (printf "%s: must be %s, got %s" (index . 0) (index . 3) (index . 1)) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
 {{- define "seacanary.roleFaults" -}}
@@ -18,11 +55,8 @@
 {{- if and (ne $v.role "station") (not $v.kafka.bootstrapServers) -}}
 {{- $faults = append $faults (printf "kafka.bootstrapServers: role %s needs some of the brokers, such as [kafka-1.example.org:9092]" $v.role) -}}
 {{- end -}}
-{{- if and $v.web.publicUrl (ne $v.role "station") -}}
-{{- $faults = append $faults (printf "web.publicUrl: a station has pages to look at, role %s has none" $v.role) -}}
-{{- end -}}
-{{- if and $v.web.publicUrl (not (regexMatch "^https?://[^/?#@]+(/[^?#]*)?$" $v.web.publicUrl)) -}}
-{{- $faults = append $faults (printf "web.publicUrl: must be http://HOST[:PORT][/PATH] or https://..., got %s" $v.web.publicUrl) -}}
+{{- if and $v.web.publicUrl (not (include "seacanary.hears" .)) -}}
+{{- $faults = append $faults (printf "web.publicUrl: roles station and edge have pages to look at, role %s has none" $v.role) -}}
 {{- end -}}
 {{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}

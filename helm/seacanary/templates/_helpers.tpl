@@ -59,7 +59,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "seacanary.hasWeb" -}}
-{{- if and (eq .Values.role "station") .Values.web.enabled }}true{{ end -}}
+{{- if and (include "seacanary.hears" .) .Values.web.enabled }}true{{ end -}}
 {{- end }}
 
 {{/* What scales the workers: keda, external, cpu or none. */}}
