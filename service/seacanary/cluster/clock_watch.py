@@ -27,7 +27,7 @@ class ClockSection(BaseModel):
         description="difference to the brokers' clock above which the condition clock_unsure begins; it ends at half "
         "of it",
     )
-    images: int = Field(10, ge=1, le=10_000, description="images in a row that must say so, 2 a second")
+    images: int = Field(20, ge=1, le=10_000, description="images in a row that must say so, 2 a second")
 
 
 class ClockState(BaseModel):
