@@ -25,7 +25,7 @@ def watched(
     metrics: Metrics,
     order: Order,
     filled: Callable[[], int],
-    on_look: Callable[[Answer | None, float], None],
+    on_look: Callable[[Answer | None, float], None] = lambda _answer, _quiet_s: None,
 ) -> AbstractAsyncContextManager[None]:
     """Guard what runs meanwhile.
 
