@@ -1,9 +1,11 @@
 """What helm makes of values: valid objects, hardened pods, a policy that denies, configurations the service accepts."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from helm_chart import (
     BROKERS,
@@ -74,7 +76,8 @@ def test_every_folder_that_is_written_to_is_a_volume(values: Mapping[str, Any]) 
     mounts = {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
     assert set(mounts.values()) == volumes
     assert mounts["/tmp"] == "tmp"
-    assert mounts["/var/lib/seacanary/state"] == "state"
+    assert mounts["/var/lib/seacanary"] == "state"
+    assert ("evidence" in claims) is (mounts.get("/var/lib/seacanary/evidence") == "evidence")
     assert ("state" in claims) is (values["role"] != "worker")
 
 
@@ -182,10 +185,6 @@ def test_device_plugin_needs_no_privilege_and_the_folder_does() -> None:
 
 
 def test_dashboards_and_rules_come_as_they_are() -> None:
-    import json
-
-    import yaml
-
     trees = objects(ROLES["station"], MONITORING)
     for tree in of_kind(trees, "ConfigMap"):
         for name, text in tree["data"].items():
@@ -226,3 +225,15 @@ def test_a_station_file_is_taken_as_it_is(tmp_path: Any) -> None:
     )
     assert "name: pier" in done.stdout
     assert "max_bytes: 20000000000" in done.stdout
+
+
+def test_a_pod_may_take_as_long_to_end_as_the_service_needs() -> None:
+    from seacanary import beside_evidence, log_outlet, runner, station
+    from seacanary.web import serving
+
+    clips_s, delivery_s = beside_evidence.CLIPS_DRAIN_S, station.DRAIN_S
+    longest_s = clips_s + delivery_s + runner.LAST_LINES_S + log_outlet.LAST_RECORDS_S + serving.LAST_ANSWERS_S
+    allowed_s = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"][
+        "terminationGracePeriodSeconds"
+    ]["minimum"]
+    assert longest_s < allowed_s < pod_of(objects(ROLES["station"]))["spec"]["terminationGracePeriodSeconds"]

@@ -193,7 +193,8 @@ readinessProbe:
 {{- define "seacanary.mounts" -}}
 - {name: config, mountPath: /etc/seacanary, readOnly: true}
 - {name: tmp, mountPath: /tmp}
-- {name: state, mountPath: {{ include "seacanary.stateFolder" . }}}
+# The service's home: relative paths in its configuration begin here.
+- {name: state, mountPath: /var/lib/seacanary}
 {{- if include "seacanary.keepsEvidence" . }}
 - {name: evidence, mountPath: {{ include "seacanary.evidenceFolder" . }}}
 {{- end }}
