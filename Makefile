@@ -58,6 +58,10 @@ bench: $(VENV)/.ready-dev ## measure, print a table, write benchmarks/results.js
 bench-delivery: $(VENV)/.ready-dev ## from a simulated call to its webhook, and a storm: benchmarks/delivery.json (10 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m benchmarks.delivery
 
+.PHONY: bench-cluster
+bench-cluster: $(VENV)/.ready-dev test-packages ## workers on a real Kafka: throughput, latency, Faust's share, takeover: benchmarks/cluster.json (10 minutes)
+	PYTHONPATH=tests $(VENV)/bin/python -m benchmarks.cluster
+
 .PHONY: soak
 soak: $(VENV)/.ready-dev ## 8 simulated hydrophones at 384 kHz in real time (MINUTES=30)
 	$(VENV)/bin/python -m benchmarks.soak --minutes $(MINUTES)
