@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.ordered_consumer import Order
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.tables import HydrophoneTable
+from seacanary.cluster.thinning import Thinning, Waiting
 from seacanary.cluster.topics import DETECTIONS, EVENTS, HOURS, IMAGES
 from seacanary.cluster.tracking import Concludable, Tracking, WrongContract
 from seacanary.events import ConditionEvent, PresenceEvent
@@ -59,43 +61,51 @@ class Surroundings:
         self.metrics.worker_records.labels(stage, outcome).inc(records)
 
 
-def add_infer(around: Surroundings, section: WorkerSection, inferring: Inferring, executor: Executor) -> None:
+def add_infer(
+    around: Surroundings, section: WorkerSection, inferring: Inferring, *, thinning: Thinning, executor: Executor
+) -> None:
     """Images to detections, in batches; each hydrophone's order stays, since its partition does."""
     detections = around.topic(DETECTIONS)
 
-    async def readable(event: HeldEvent) -> Any:
+    async def readable(event: HeldEvent) -> Waiting | None:
         try:
-            return inferring.read(event.value)
+            item = inferring.read(event.value)
         except EnvelopeRefused as refused:
             await (await around.dead_letters.put(event, str(refused)))
             around.count("infer", "refused")
             return None
+        return Waiting(item, event.message.partition, event.message.timestamp)
 
     async def judge(events: Sequence[HeldEvent]) -> None:
-        read = [(event, await readable(event)) for event in events]
-        items = [item for _, item in read if item is not None]
-        places = [event.message.partition for event, item in read if item is not None]
+        waiting = [one for event in events if (one := await readable(event)) is not None]
+        items = thinning.thinned(waiting, now_s=time.monotonic())
         around.metrics.batch_windows.observe(sum(isinstance(item, ImageEnvelope) for item in items))
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         said = await loop.run_in_executor(executor, inferring.conclude, items)
         around.metrics.inference_duration.observe(loop.time() - began_s)
         writes = [
-            await detections.send(key=key_of(item.station, item.hydrophone), value=encode(item), partition=place)
-            for item, place in zip(said, places, strict=True)
+            await detections.send(
+                key=key_of(item.station, item.hydrophone), value=encode(item), partition=one.partition
+            )
+            for item, one in zip(said, waiting, strict=True)
         ]
-        await _all(writes)
+        receipts = [await write for write in writes]
+        if receipts and receipts[-1].timestamp is not None:
+            thinning.brokers_told(receipts[-1].timestamp / 1000, now_s=time.monotonic())
         around.count("infer", "concluded", len(said))
 
     async def infer(stream: Stream[Any]) -> None:
         with nothing_passes("infer"):
-            async for events in stream.noack_take(section.batch_images, within=section.deadline_s):
+            async for events in stream.noack_take(section.batch_images_most, within=section.deadline_s):
                 for event in events:
                     around.order.check(event.message)
-                await judge(events)
-                for event in events:
-                    event.acknowledge()
+                for batch in _in_batches(events, lambda: thinning.batch_images(time.monotonic())):
+                    await judge(batch)
+                    for event in batch:
+                        event.acknowledge()
 
+    around.metrics.worker_overload.set_function(lambda: thinning.rung(time.monotonic()))
     _add_agent(around, IMAGES, infer)
 
 
@@ -199,6 +209,15 @@ async def _sent(event: PresenceEvent | ConditionEvent, topic: TopicT) -> Awaitab
 
 async def _counted(part: HourPart, topic: TopicT) -> Awaitable[object]:
     return await topic.send(key=part.key.encode(), value=part.encoded(), partition=0)
+
+
+def _in_batches(events: Sequence[HeldEvent], size: Callable[[], int]) -> Iterator[Sequence[HeldEvent]]:
+    """Cut what was taken at once into batches, each of the size that is right when its turn comes."""
+    begin = 0
+    while begin < len(events):
+        end = begin + size()
+        yield events[begin:end]
+        begin = end
 
 
 async def _all(writes: Sequence[Awaitable[object]]) -> None:

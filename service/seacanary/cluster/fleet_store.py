@@ -178,8 +178,15 @@ class FleetStore:
         with _translated(self._path):
             rows = self._connection.execute("SELECT * FROM hydrophones ORDER BY station, hydrophone").fetchall()
         return [
-            KnownHydrophone(station, name, *(datetime.fromisoformat(text) for text in times), told_ms)
-            for station, name, *times, told_ms in rows
+            KnownHydrophone(
+                station=station,
+                hydrophone=name,
+                first_hour=datetime.fromisoformat(first_hour),
+                last_hour=datetime.fromisoformat(last_hour),
+                heard_until=datetime.fromisoformat(heard_until),
+                told_ms=told_ms,
+            )
+            for station, name, first_hour, last_hour, heard_until, told_ms in rows
         ]
 
     def species(self) -> list[str]:

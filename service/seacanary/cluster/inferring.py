@@ -18,7 +18,7 @@ from seacanary.cluster.envelope import (
     decode,
 )
 from seacanary.contract import ModelContract
-from seacanary.observations import Detection, Unobserved
+from seacanary.observations import Detection, Unobserved, UnobservedReason
 
 log = logging.getLogger(__name__)
 
@@ -78,32 +78,32 @@ class Inferring:
         if not images:
             return
         try:
-            detections: Sequence[Detection | Unobserved] = self._judge.judge(images)
+            detections: Sequence[Detection | None] = self._judge.judge(images)
         except Exception:  # whatever the runtime raises; _one_by_one raises it again if it is not the images
             log.exception("the model could not answer for %d images; they are judged one by one", len(images))
             detections = self._one_by_one(images)
         for image, answer in zip(images, detections, strict=True):
             yield self._enveloped(image, answer)
 
-    def _one_by_one(self, images: Sequence[ImageEnvelope]) -> list[Detection | Unobserved]:
+    def _one_by_one(self, images: Sequence[ImageEnvelope]) -> list[Detection | None]:
         """Find the images the model has no answer for: as in a station, they are unobserved.
 
         A model that has no answer for an empty image either is broken, and no image is to blame.
         """
         empty = replace(images[0], image=np.zeros_like(images[0].image))
-        answers: list[Detection | Unobserved] = []
+        answers: list[Detection | None] = []
         for image in images:
             try:
                 answers.extend(self._judge.judge([image]))
             except Exception:  # noqa: BLE001  # as above
                 self._judge.judge([empty])
                 self.images_failed += 1
-                answers.append(_unobserved(image))
+                answers.append(None)
         return answers
 
-    def _enveloped(self, image: ImageEnvelope, answer: Detection | Unobserved) -> Envelope:
-        if isinstance(answer, Unobserved):
-            return LostEnvelope(station=image.station, run=image.run, number=image.number, lost=answer)
+    def _enveloped(self, image: ImageEnvelope, answer: Detection | None) -> Envelope:
+        if answer is None:
+            return unjudged(image, "inference_failed")
         return DetectionEnvelope(
             station=image.station,
             run=image.run,
@@ -114,13 +114,15 @@ class Inferring:
         )
 
 
-def _unobserved(image: ImageEnvelope) -> Unobserved:
-    return Unobserved(
+def unjudged(image: ImageEnvelope, reason: UnobservedReason) -> LostEnvelope:
+    """What is said in the place of an image that the model has not judged."""
+    lost = Unobserved(
         hydrophone=image.hydrophone,
         epoch=image.epoch,
         first_sample=image.first_sample,
         end_sample=image.end_sample,
         sample_rate_hz=image.sample_rate_hz,
         start=image.start,
-        reason="inference_failed",
+        reason=reason,
     )
+    return LostEnvelope(station=image.station, run=image.run, number=image.number, lost=lost)

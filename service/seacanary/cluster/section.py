@@ -1,9 +1,9 @@
 """Configuration of what only a cluster has: Kafka, the edge's spool, the workers."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic import field_validator as validated
 
 from seacanary.kafka_connection import KafkaConnection, KafkaLogin, KafkaTls
@@ -68,6 +68,21 @@ class WorkerSection(BaseModel):
         ("infer", "track", "deliver", "fleet"), min_length=1, description="stages that run in this worker"
     )
     batch_images: int = Field(32, ge=1, le=1_024, description="images in one batch of M, at most")
+    batch_images_most: int = Field(
+        128, ge=1, le=1_024, description="images in one batch where images wait longer than grow_after_s"
+    )
+    grow_after_s: float = Field(
+        2, gt=0, description="how long images may wait for this worker before batches grow to batch_images_most"
+    )
+    coarsen_after_s: float = Field(
+        30,
+        gt=0,
+        description="how long they may wait, if it does not get less, before only every second image of a hydrophone "
+        "is judged; beyond twice as long, every fourth",
+    )
+    shed_after_s: float = Field(
+        600, gt=0, description="how long they may wait, if it does not get less, before the oldest are shed"
+    )
     deadline_s: float = Field(0.2, gt=0, le=10, description="how long an image may wait for company")
     data: Path = Field(Path("state/worker"), description="folder of Tables and of the delivering worker's journal")
     store: Literal["rocksdb", "memory"] = Field(
@@ -86,6 +101,19 @@ class WorkerSection(BaseModel):
     )
     host: str = Field("127.0.0.1", min_length=1, description="address that fleet answers on; 0.0.0.0 opens it")
     port: int = Field(8330, ge=0, le=65_535, description="TCP port that fleet answers on; 0 takes a free one")
+
+    @model_validator(mode="after")
+    def _in_turn(self) -> Self:
+        if self.batch_images_most < self.batch_images:
+            raise ValueError(
+                f"batch_images_most ({self.batch_images_most}) must be batch_images ({self.batch_images}) or more"
+            )
+        if not self.grow_after_s < self.coarsen_after_s <= self.shed_after_s / 2:
+            raise ValueError(
+                f"grow_after_s ({self.grow_after_s:g}) must be less than coarsen_after_s ({self.coarsen_after_s:g}), "
+                f"and that no more than half of shed_after_s ({self.shed_after_s:g})"
+            )
+        return self
 
     @validated("stuck_after_s")
     @classmethod

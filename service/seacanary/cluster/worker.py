@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 
 import faust
+from faust.tables.manager import TableManager
 from faust.types import TP, TopicT
 
 from seacanary import __version__
@@ -24,11 +25,13 @@ from seacanary.cluster.inferring import Inferring, Judge
 from seacanary.cluster.ordered_consumer import Order, OrderedConsumer
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.tables import CHANGELOG
+from seacanary.cluster.thinning import Thinning
 from seacanary.cluster.topic_reading import event_records, newest_cursors
 from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, changelog, make_topics
 from seacanary.cluster.tracking import Tracking
-from seacanary.cluster.watchdog_wiring import watched
+from seacanary.cluster.watchdog_wiring import READS, watched
 from seacanary.cluster.worker_config import WorkerConfig
+from seacanary.cluster.worker_health import GroupState, WorkerHealth
 from seacanary.events import PresenceEvent
 from seacanary.evidence.names import stem_of
 from seacanary.image_detection import ImageJudge
@@ -48,7 +51,11 @@ CHATTY = ("aiokafka", "faust", "mode")
 
 
 class Worker:
-    """The roles of one process. Built, run once, and thrown away."""
+    """The roles of one process. Built, run once, and thrown away.
+
+    Attributes:
+        health: what probes are told of it.
+    """
 
     def __init__(self, config: WorkerConfig, *, judge: Judge, metrics: Metrics) -> None:
         """Prepare; nothing is connected yet.
@@ -66,6 +73,7 @@ class Worker:
         self._telemetry = Telemetry(metrics)
         self._stop = asyncio.Event()
         self._delivering: Delivering | None = None
+        self.health = WorkerHealth(config, model_id=judge.contract.model_id)
         metrics.build.info({"version": __version__, "model": judge.contract.model_id})
 
     def stop(self) -> None:
@@ -102,18 +110,30 @@ class Worker:
                 log.critical("Faust has stopped by itself: %r", app.crash_reason)
                 end_process()
             self._telemetry.age_deliveries(time.time())
+            self.health.post(app.conf.broker_client_id, self._group_state(app), self._telemetry.deliveries)
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._stop.wait()
             except TimeoutError:
                 continue
 
+    def _group_state(self, app: faust.App) -> GroupState:
+        stages = [stage for stage in self._config.worker.roles if stage in READS]
+        topics = {stage: self._config.kafka.topic(READS[stage]) for stage in stages}
+        assigned = [tp.topic for tp in app.consumer.assignment()]
+        return GroupState(
+            {stage: assigned.count(topic) for stage, topic in topics.items()},
+            rebalancing=app.rebalancing,
+            recovering=isinstance(app.tables, TableManager) and app.tables.recovery.in_recovery,
+        )
+
     def _add_roles(self, app: faust.App, executor: ThreadPoolExecutor, order: Order) -> None:
         config, roles = self._config, self._config.worker.roles
         letters = DeadLetters(raw_topic(app, config.kafka.topic(DEAD_LETTERS)), self._metrics)
         around = Surroundings(app, config.kafka, letters, self._metrics, order)
         if "infer" in roles:
-            add_infer(around, config.worker, Inferring(self._judge), executor)
+            thinning = Thinning(config.worker, self._judge.contract, self._metrics)
+            add_infer(around, config.worker, Inferring(self._judge), thinning=thinning, executor=executor)
         if "track" in roles:
             add_track(around, hydrophone_table(app, config.kafka), self._tracking())
         if "deliver" in roles:
@@ -153,6 +173,7 @@ class Worker:
             metrics=self._metrics,
             order=order,
             filled=lambda: self._delivering.records_filled if self._delivering is not None else 0,
+            on_look=self.health.looked,
         )
 
     def _tracking(self) -> Tracking:
@@ -208,8 +229,9 @@ def run_worker(config: WorkerConfig) -> None:
     limit_log(*CHATTY)
     metrics, judge = Metrics(), ImageJudge.load(config.model)
     try:
-        serve_metrics(metrics, config.metrics)
-        asyncio.run(_run(Worker(config, judge=judge, metrics=metrics)))
+        worker = Worker(config, judge=judge, metrics=metrics)
+        serve_metrics(metrics, config.metrics, health=worker.health.read)
+        asyncio.run(_run(worker))
     finally:
         judge.close()
         metrics.close()
