@@ -24,6 +24,7 @@ from seacanary.config import StationConfig, read_config
 from seacanary.config_checks import ProcessRole
 from seacanary.demo import demo_config
 from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
+from seacanary.doctor.command import add_doctor
 from seacanary.event_lines import one_line
 from seacanary.events import CloudEvent, JournalEntry
 from seacanary.journal_reading import rewind_publisher, tail_journal
@@ -51,6 +52,7 @@ events_app = typer.Typer(help="Look into a journal of events.", no_args_is_help=
 app.add_typer(events_app, name="events")
 app.add_typer(webhooks_app(), name="webhooks")
 add_cluster_commands(app)
+add_doctor(app)
 
 ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 Model = Annotated[

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka.admin import (  # type: ignore[import-untyped]  # it ships no types
@@ -74,6 +74,21 @@ class Topic:
     partitions: int
     replication: int
     settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Topics as they are against what they must be, each difference as a sentence.
+
+    Attributes:
+        faults: a process does not start with these.
+        notes: these lose nothing.
+        missing: names of topics that are not there.
+    """
+
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def topics(section: KafkaSection) -> tuple[Topic, ...]:
@@ -143,12 +158,47 @@ async def make_topics(section: KafkaSection, *more: Topic) -> tuple[str, ...]:
         if missing:
             await _create(admin, missing)
         existing = await _led(admin, wanted, timeout_s=section.request_timeout_s)
-        faults = _partition_faults(wanted, existing)
-        settings = await _settings(admin, wanted)
+        compared = await _compared(admin, wanted, existing)
+    if compared.faults:
+        raise TopicsRefused("; ".join(compared.faults))
+    return compared.notes
+
+
+async def compare_topics(section: KafkaSection) -> Comparison:
+    """Compare the topics there are with what they must be; makes and changes nothing.
+
+    Raises:
+        ConfigError: a password, certificate or key cannot be read.
+        ClusterUnreachable: no broker answers, or it does not let this user do it.
+    """
+    wanted = topics(section)
+    async with _admin(section) as admin:
+        existing = await _existing(admin)
+        missing = tuple(topic.name for topic in wanted if topic.name not in existing)
+        compared = await _compared(admin, [topic for topic in wanted if topic.name in existing], existing)
+    return replace(compared, missing=missing)
+
+
+async def existing_topics(section: KafkaSection) -> dict[str, int]:
+    """How many partitions each topic there has.
+
+    Raises:
+        ConfigError: a password, certificate or key cannot be read.
+        ClusterUnreachable: no broker answers, or it does not let this user do it.
+    """
+    async with _admin(section) as admin:
+        return {name: len(partitions) for name, partitions in (await _existing(admin)).items()}
+
+
+async def _compared(
+    admin: AIOKafkaAdminClient, wanted: Sequence[Topic], existing: Mapping[str, list[dict[str, Any]]]
+) -> Comparison:
+    """Topics that are there."""
+    settings = await _settings(admin, wanted) if wanted else {}
+    faults = _partition_faults(wanted, existing)
     faults += [fault for topic in wanted for fault in _binding_faults(topic, settings[topic.name])]
-    if faults:
-        raise TopicsRefused("; ".join(faults))
-    return tuple(note for topic in wanted for note in _notes(topic, settings[topic.name], existing[topic.name]))
+    notes = [note for topic in wanted for note in _notes(topic, settings[topic.name], existing[topic.name])]
+    return Comparison(tuple(faults), tuple(notes))
 
 
 @asynccontextmanager

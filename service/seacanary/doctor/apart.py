@@ -1,0 +1,65 @@
+"""Apart: a call in a process of its own. Drivers and runtimes may hang for ever, or end the process they are in."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from seacanary.errors import SeaCanaryError
+
+T = TypeVar("T")
+
+_END_S = 2.0
+
+
+class Died(SeaCanaryError):
+    """The process ended without an answer."""
+
+
+def apart(call: Callable[[], T], *, limit_s: float) -> T:
+    """Call in a new process, and return what it returns.
+
+    Args:
+        call: a function of a module, or a partial of one; what it takes and returns can be pickled.
+        limit_s: how long it may take; then its process is killed.
+
+    Raises:
+        TimeoutError: it took longer.
+        Died: the process was ended by what it did.
+        SeaCanaryError: as the call.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(theirs, call), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(limit_s):
+            raise TimeoutError
+        answer: T | Exception = ours.recv()
+    except EOFError:
+        process.join(_END_S)
+        raise Died(f"it ended the process it ran in (exit code {process.exitcode})") from None
+    finally:
+        ours.close()
+        process.kill()
+        process.join(_END_S)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _answer(to: Connection, call: Callable[[], object]) -> None:
+    """The body of the new process; libraries that complain on stderr are not heard."""
+    sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    try:
+        answer = call()
+    except Exception as exc:  # noqa: BLE001  # raised again in the process that asked
+        answer = exc if isinstance(exc, SeaCanaryError) else Died(f"{type(exc).__name__}: {exc}")
+    with suppress(BrokenPipeError):
+        to.send(answer)
+    to.close()

@@ -1,0 +1,156 @@
+"""Which checks there are for a configuration, and in which order they are made.
+
+First what the others build on: the file, the process that may be running, the model. Then all others side by side.
+Last and alone what is measured: the CPU must not be busy with checks.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from seacanary.config import PublisherSection
+from seacanary.config_checks import ProcessRole
+from seacanary.doctor import capacity, journal, kafka, model, sources
+from seacanary.doctor.channels import channel
+from seacanary.doctor.configuration import configuration, refused
+from seacanary.doctor.coverage import coverage
+from seacanary.doctor.deliveries import deliveries
+from seacanary.doctor.disks import disks
+from seacanary.doctor.examining import LIMIT_S, Check, Checked, examine, within
+from seacanary.doctor.findings import Finding
+from seacanary.doctor.folders import folders
+from seacanary.doctor.ports import ports
+from seacanary.doctor.redis import redis
+from seacanary.doctor.running import look_for, running
+from seacanary.doctor.subject import NOT_RUNNING, Running, Subject
+from seacanary.doctor.timekeeping import timekeeping
+from seacanary.doctor.versions import versions
+from seacanary.doctor.webhooks import webhook
+from seacanary.errors import ConfigError
+from seacanary.publishers.jsonl import JsonLinesSection
+from seacanary.publishers.kafka_section import KafkaEventsSection
+from seacanary.publishers.notify import NotifySection
+from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.webhook_section import WebhookSection
+from seacanary.roles import read_any
+
+# A webhook and a channel are given their own patience, and time to resolve names.
+FAR_LIMIT_S = 45.0
+
+
+def diagnose(
+    path: Path | None,
+    *,
+    role: ProcessRole | None = None,
+    send: bool = False,
+    skip: frozenset[str] = frozenset(),
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Subject, list[Checked]]:
+    """Examine a configuration and the machine it is for.
+
+    Args:
+        path: the YAML file; None: the machine alone.
+        role: whose it must be; None: found out by its sections.
+        send: whether test messages may be sent to webhooks and people.
+        skip: names of checks to leave out.
+        progress: told what is done now.
+    """
+    progress("reading the configuration")
+    subject, report = _read(path, role, send=send)
+    progress("looking for a running process")
+    subject = replace(subject, running=_look_for(subject))
+    if "model" not in skip:
+        progress("loading the model")
+        subject, checked = _with_model(subject)
+        report.append(checked)
+    checks = [check for check in side_by_side(subject) if check.name not in skip]
+    progress("looking at sources, disks and servers")
+    report += examine(checks)
+    if "capacity" not in skip and subject.contract is not None:
+        progress("measuring")
+        report += examine([Check("capacity", partial(capacity.capacity, subject), capacity.LIMIT_S)])
+    return subject, report
+
+
+def side_by_side(subject: Subject) -> list[Check]:
+    """Checks that do not disturb one another."""
+    return [
+        Check("configuration", partial(configuration, subject)),
+        Check("running", partial(running, subject)),
+        Check("versions", partial(versions, subject)),
+        Check("clock", partial(timekeeping, subject)),
+        Check("fit", partial(model.fits, subject.config, subject.contract)),
+        Check("coverage", partial(coverage, subject)),
+        *_sources(subject),
+        Check("folders", partial(folders, subject)),
+        Check("disks", partial(disks, subject)),
+        Check("ports", partial(ports, subject)),
+        Check("journal", partial(journal.journals, subject), journal.LIMIT_S),
+        Check("deliveries", partial(deliveries, subject)),
+        *_kafka(subject),
+        *(check for section in subject.publishers for check in _publisher(subject, section)),
+    ]
+
+
+def _sources(subject: Subject) -> Iterator[Check]:
+    for place, section in enumerate(subject.sources):
+        yield Check(f"source {place}-{section.kind}", partial(sources.source, subject, place), sources.LIMIT_S)
+
+
+def _kafka(subject: Subject) -> Iterator[Check]:
+    if subject.kafka is not None and subject.config is not None:
+        yield Check("kafka", partial(kafka.cluster, subject.kafka, subject.config.role), FAR_LIMIT_S)
+
+
+def _publisher(subject: Subject, section: PublisherSection) -> Iterator[Check]:
+    station = subject.station.station.name if subject.station else "worker"
+    look: Callable[[], Iterable[Finding]]
+    match section:
+        case RedisStreamsSection():
+            look = partial(redis, section)
+        case WebhookSection():
+            look = partial(webhook, section, station, send=subject.send)
+        case NotifySection():
+            look = partial(channel, section, station, send=subject.send)
+        case KafkaEventsSection():
+            look = partial(kafka.publisher, section)
+        case JsonLinesSection():
+            return  # its folder is one of those written to
+    yield Check(f"publisher {section.name}", look, FAR_LIMIT_S)
+
+
+def _read(path: Path | None, role: ProcessRole | None, *, send: bool) -> tuple[Subject, list[Checked]]:
+    """Read the file; what is wrong with it is a finding, and the machine is examined all the same."""
+    if path is None:
+        return Subject(send=send), []
+    try:
+        config = within("configuration", partial(read_any, path, role), limit_s=LIMIT_S)
+    except ConfigError as exc:
+        return Subject(path, send=send), [Checked("configuration", tuple(refused(exc)), 0.0)]
+    except TimeoutError:
+        late = ConfigError(f"{path} was not read within {LIMIT_S:g} s: its disk, or one with a secret of it, hangs")
+        return Subject(path, send=send), [Checked("configuration", tuple(refused(late)), LIMIT_S)]
+    return Subject(path, config, send=send), []
+
+
+def _look_for(subject: Subject) -> Running:
+    if subject.config is None:
+        return NOT_RUNNING
+    try:
+        return within("running", partial(look_for, subject.config), limit_s=LIMIT_S)
+    except TimeoutError:
+        return NOT_RUNNING
+
+
+def _with_model(subject: Subject) -> tuple[Subject, Checked]:
+    role = subject.config.role if subject.config else "station"
+    contracts = []
+
+    def look() -> Iterator[Finding]:
+        loaded, findings = model.try_model(subject.model, role)
+        contracts.extend([loaded.contract] if loaded else [])
+        yield from findings
+
+    (checked,) = examine([Check("model", look, model.LIMIT_S + 10)])
+    return replace(subject, contract=contracts[0] if contracts else None), checked

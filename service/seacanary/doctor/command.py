@@ -1,0 +1,53 @@
+"""`seacanary doctor`: what is wrong, what it means, and what to do."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seacanary.config_checks import ProcessRole
+from seacanary.terminal import AsJson, err, out
+
+EPILOG = "Exit codes: 0 all is well, 1 something may not be (warning, unknown), 2 something is broken."
+
+
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            help="the YAML file of a station, an edge or a worker; else: the machine alone", metavar="[CONFIG]"
+        ),
+    ] = None,
+    role: Annotated[
+        ProcessRole | None, typer.Option(help="what the file must be for; default: found out by the sections it has")
+    ] = None,
+    send: Annotated[bool, typer.Option("--send", help="send a test message to every webhook and channel")] = False,
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", help="leave a check out, by its name in --json: capacity, model, ...")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at everything that can be wrong, and say what it means and what to do.
+
+    The station may be running: its devices are then left alone, and it is asked itself. Nothing is changed, and nothing
+    is sent unless --send is given. It takes up to a minute: the model is loaded and measured, and sources are heard.
+    """
+    from seacanary.doctor.checks import diagnose
+    from seacanary.doctor.findings import exit_code
+    from seacanary.doctor.report import as_object, as_table, findings_of, in_a_sentence
+
+    with err.status("examining") as status:
+        subject, report = diagnose(config, role=role, send=send, skip=frozenset(skip or ()), progress=status.update)
+    if as_json:
+        found_role = subject.config.role if subject.config else None
+        typer.echo(json.dumps(as_object(report, config=str(config) if config else None, role=found_role)))
+    else:
+        out.print(as_table(report))
+        out.print(in_a_sentence(report))
+    raise typer.Exit(exit_code(findings_of(report)))
+
+
+def add_doctor(app: typer.Typer) -> None:
+    """Add the command to `seacanary`."""
+    app.command("doctor", epilog=EPILOG)(doctor)
