@@ -123,7 +123,9 @@ class Beside:
             try:
                 await part.run()
                 return
-            except Exception as exc:  # the station goes on without the part, and says so
+            except (Exception, asyncio.CancelledError) as exc:  # the station goes on without the part, and says so
+                if _is_cancelled():
+                    raise
                 wait_s = FIRST_WAIT_S if loop.time() - began_s > LASTS_S else wait_s
                 log.exception("%s has failed; it begins again in %.0f s", part.name, wait_s)
                 await self._note(part, failing=True, detail=f"{type(exc).__name__}: {exc}; it begins again by itself")
@@ -141,3 +143,9 @@ class Beside:
             await self.conditions.note(part.failing, holds=failing, at=datetime.now(UTC), detail=detail)
         except SeaCanaryError as exc:  # the station stops while its journal fails
             log.warning("%s: %s could not be told: %s", part.failing, "begun" if failing else "ended", exc)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancels this task; a library may raise CancelledError for less."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -113,3 +113,19 @@ async def test_a_part_that_cannot_hear_does_not_keep_others_from_hearing() -> No
     assert heard == [block]
     several.hear(block, live=True)
     assert heard == [block] * 3
+
+
+async def test_a_part_that_a_library_cancels_is_begun_again() -> None:
+    told, begun = Told(), asyncio.Event()
+    runs = iter(range(2))
+
+    async def run() -> None:
+        if next(runs):
+            begun.set()
+            await asyncio.Event().wait()
+        stray = asyncio.create_task(asyncio.sleep(60))
+        stray.cancel()
+        await stray
+
+    await until(told, run, begun.wait)
+    assert told.changes == [("part_failed_frail", "begun")]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -47,11 +47,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 
 
 class Site:
-    """An edge that plays recordings in their own time; what it keeps, and its workers, lie in one folder."""
+    """An edge that plays recordings; what it keeps, and its workers, lie in one folder."""
 
-    def __init__(
-        self, folder: Path, server: KafkaServer, *, seconds: float, pace: str = "realtime", **spool: object
-    ) -> None:
+    def __init__(self, folder: Path, server: KafkaServer, *, seconds: float, **spool: object) -> None:
         self.folder, self.port = folder, free_port()
         self.truth: Mapping[str, NDArray[np.float32]] = {
             name: record(folder / name, seconds=seconds, seed=seed) for seed, name in enumerate(HYDROPHONES)
@@ -64,10 +62,8 @@ class Site:
         self.cluster = Cluster(
             server, self, folder, prefix=prefix, partitions=2, worker={"clips": True}, request_timeout_s=3.0
         )
-        sources = [{"kind": "files", "path": str(folder / name), "name": name, "pace": pace} for name in HYDROPHONES]
         self._tree = self.sections | {
             "station": {"name": "pier"},
-            "sources": sources,
             "batching": {"queue_windows": 4096},
             "kafka": self.cluster.kafka.model_dump(mode="json"),
             "edge": {"spool": str(folder / "spool")},
@@ -78,11 +74,14 @@ class Site:
         }
 
     @contextmanager
-    def edge(self) -> Iterator[subprocess.Popen[bytes]]:
+    def edge(self, pace: Literal["realtime", "fast"]) -> Iterator[subprocess.Popen[bytes]]:
         """A run of the edge, whose pages are there; killed on exit."""
+        sources = [
+            {"kind": "files", "path": str(self.folder / name), "name": name, "pace": pace} for name in HYDROPHONES
+        ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHILD.parents[1])}
         path = self.folder / "edge.json"
-        path.write_text(json.dumps(self._tree), encoding="utf-8")
+        path.write_text(json.dumps(self._tree | {"sources": sources}), encoding="utf-8")
         starts = self.log.count("pages at")
         with (self.folder / "edge.log").open("ab") as log:
             process = subprocess.Popen([sys.executable, str(CHILD), str(path)], stdout=log, stderr=log, env=environment)
@@ -148,10 +147,10 @@ def heard_s(site: Site, hydrophone: str) -> float:
 
 
 def test_brokers_away_and_a_killed_edge_leave_each_event_its_one_clip(server: KafkaServer, tmp_path: Path) -> None:
-    site = Site(tmp_path, server, seconds=90.0)
+    site = Site(tmp_path, server, seconds=180.0)
     with site.cluster, site.cluster.supervised(1):
         site.cluster.wait_ready()
-        with site.edge():
+        with site.edge("realtime"):
             site.wait(lambda: site.clips() >= 2, "the first clips are written")
             first = site.events()[0]
             server.kill()
@@ -167,7 +166,7 @@ def test_brokers_away_and_a_killed_edge_leave_each_event_its_one_clip(server: Ka
                 server.start()
             site.wait(lambda: site.clips() > before + 2, "clips come again")
         # killed in the middle of it all; the recordings are played again from their beginning
-        with site.edge() as process:
+        with site.edge("fast") as process:
             site.wait(lambda: site.get(f"/api/events/{first.id}/clip").is_success, "the first event's clip")
             by_name = site.get(f"/evidence/{first.evidence}.flac")
             assert by_name.content == site.get(f"/api/events/{first.id}/clip").content
@@ -179,15 +178,15 @@ def test_brokers_away_and_a_killed_edge_leave_each_event_its_one_clip(server: Ka
 
 def test_sound_that_made_room_before_its_event_came_is_noted(server: KafkaServer, tmp_path: Path) -> None:
     """Workers come when half of the sound is gone."""
-    site = Site(tmp_path, server, seconds=60.0, pace="fast", max_bytes=2 << 20)  # 32 s of each
+    site = Site(tmp_path, server, seconds=60.0, max_bytes=2 << 20)  # 32 s of each
     with site.cluster:
-        with site.edge() as process:
+        with site.edge("fast") as process:
             site.wait_ended(process)
         assert site.clips() == 0
         with site.cluster.supervised(1):
             site.cluster.wait_ready()
             site.cluster.wait_done()
-            with site.edge() as process:
+            with site.edge("fast") as process:
                 site.wait_ended(process)
             facts = site.checked()
     for name in HYDROPHONES:
