@@ -34,6 +34,8 @@ T = TypeVar("T")
 CHILD = Path(__file__).parent / "system" / "worker_child.py"
 READY = "worker: "
 LONGEST_WAIT_S = 150.0
+# A busy machine, or a backlog after a fault, must not make the events others.
+NEVER_THINNED = {"coarsen_after_s": 50_000, "shed_after_s": 100_000}
 
 
 class Described(Protocol):
@@ -221,7 +223,14 @@ class Cluster:
     def _config(self, folder: Path, section: dict[str, Any]) -> dict[str, Any]:
         return {
             "kafka": self.kafka.model_dump(mode="json"),
-            "worker": {"data": str(folder / "data"), "session_timeout_s": 6, "deadline_s": 0.05, "port": 0, **section},
+            "worker": {
+                "data": str(folder / "data"),
+                "session_timeout_s": 6,
+                "deadline_s": 0.05,
+                "port": 0,
+                **NEVER_THINNED,
+                **section,
+            },
             "publishers": [{"kind": "jsonl", "name": "lines", "path": str(folder / "lines.jsonl")}],
             "metrics": {"enabled": False},
             **self._scene.sections,

@@ -84,7 +84,7 @@ def test_twenty_kills_in_the_middle_of_a_batch(cluster: Cluster, scene: Scene) -
     random = some_random()
     in_batch = 0
     workers = cluster.supervised(2, SLOW, forgets=lambda: bool(random.random() < 0.5))
-    with workers, cluster.sending(in_turn(scene.sent), per_s=scene.records / 150) as feeding:
+    with workers, cluster.sending(in_turn(scene.sent), per_s=scene.records / 240) as feeding:
         for _ in range(KILLS):
             time.sleep(float(random.uniform(0.0, 5.0)))
             wait_for(lambda: any(worker.is_judging for worker in cluster.alive), "a worker has a batch")
