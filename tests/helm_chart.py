@@ -37,10 +37,13 @@ ROLES: Mapping[str, Mapping[str, Any]] = {
 
 
 def helm(*arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm; what it says about linked files is taken out of its messages."""
-    with tempfile.TemporaryDirectory() as home:
-        homes = {f"HELM_{what}_HOME": f"{home}/{what}" for what in ("CACHE", "CONFIG", "DATA")}
-        environment = {**os.environ, **homes, "KUBECONFIG": str(kubeconfig or os.devnull)}
+    """Run helm; what it says about linked files is taken out of its messages.
+
+    It keeps what it finds out of a cluster in a home of its own, beside the kubeconfig.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        home = str(kubeconfig.parent) if kubeconfig else empty
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": str(kubeconfig or os.devnull)}
         done = subprocess.run(
             [HELM, *arguments], check=False, env=environment, capture_output=True, text=True, timeout=120
         )

@@ -101,7 +101,6 @@ class KubeServer:
             f"--listen-peer-urls={peers}",
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
-            "--unsafe-no-fsync",
         ]
 
     def _kube_apiserver(self, etcd: str) -> list[str]:
@@ -116,6 +115,8 @@ class KubeServer:
             f"--cert-dir={self._folder / 'certificates'}",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
+            # As kubeadm does it: whether a pod may be privileged is Pod Security's to say.
+            "--allow-privileged=true",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
@@ -151,5 +152,14 @@ class KubeServer:
                 self.warnings = answer.headers.get_all("Warning") or []
                 result: dict[str, Any] = json.load(answer)
         except HTTPError as exc:
-            raise Refused(json.load(exc)["message"]) from exc
+            raise Refused(_words(exc.read().decode())) from exc
         return result
+
+
+def _words(body: str) -> str:
+    """A Status says what is the matter in its message; a path that is not served has plain text."""
+    try:
+        message: str = json.loads(body)["message"]
+    except ValueError:
+        return body
+    return message
