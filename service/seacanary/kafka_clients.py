@@ -1,13 +1,21 @@
-"""From KafkaConnection to what aiokafka's clients want to be given."""
+"""aiokafka's clients: what they want to be given, made of a KafkaConnection, and how a consumer is closed."""
 
+import asyncio
+import logging
 import ssl
 from pathlib import Path
 from typing import Any
 
-from aiokafka.helpers import create_ssl_context  # type: ignore[import-untyped]  # it ships no types
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # it ships no types
+from aiokafka.helpers import create_ssl_context  # type: ignore[import-untyped]
 
 from seacanary.errors import ConfigError
 from seacanary.kafka_connection import KafkaConnection, KafkaLogin, KafkaTls
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 5.0
+FETCH_ENDS_S = 0.3  # a failed fetch waits for a tenth of a second, aiokafka's retry_backoff_ms
 
 
 def client_options(connection: KafkaConnection) -> dict[str, Any]:
@@ -24,6 +32,23 @@ def client_options(connection: KafkaConnection) -> dict[str, Any]:
         **({"ssl_context": tls} if tls else {}),
         **(_login_options(connection.login) if connection.login else {}),
     }
+
+
+async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Close a consumer, whatever becomes of it, in bounded time.
+
+    While the brokers are away, its stop() raises the CancelledError of a fetch that waits to be tried again,
+    and leaves its connections open. So no fetch is begun any more, the last one ends, and what stop() raises
+    nevertheless is not taken for a cancellation of ours.
+    """
+    consumer.pause(*consumer.assignment())
+    await asyncio.sleep(FETCH_ENDS_S)
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait({stopping}, timeout=CLOSE_S)
+    stopping.cancel()
+    await asyncio.wait({stopping}, timeout=CLOSE_S)
+    if stopping.done() and not stopping.cancelled() and (failure := stopping.exception()):
+        log.debug("a consumer was not closed in order: %s", failure)
 
 
 def _login_options(login: KafkaLogin) -> dict[str, str]:

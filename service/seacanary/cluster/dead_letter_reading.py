@@ -17,7 +17,7 @@ from seacanary.cluster.dead_letters import OFFSET, PARTITION, REASON, TOPIC
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import DEAD_LETTERS, ClusterUnreachable, topics
 from seacanary.errors import SeaCanaryError
-from seacanary.kafka_clients import client_options, in_words
+from seacanary.kafka_clients import client_options, close_consumer, in_words
 
 _POLL_MS = 500
 
@@ -69,7 +69,7 @@ async def dead_letters(section: KafkaSection) -> AsyncGenerator[DeadLetter, None
     except (KafkaError, TimeoutError) as exc:
         raise _unreachable(section, exc) from exc
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
 
 
 async def replay(section: KafkaSection, numbers: Collection[int] | None = None) -> int:

@@ -13,14 +13,12 @@ from seacanary.cluster.event_journal import EventRecord
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import EVENTS, make_topics
 from seacanary.errors import SeaCanaryError
-from seacanary.kafka_clients import client_options
+from seacanary.kafka_clients import client_options, close_consumer
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 1000
 AT_ONCE = 100  # events read from JSON at once: a few ms of the loop
-CLOSE_S = 5.0
-FETCH_ENDS_S = 0.3  # a failed fetch waits for a tenth of a second, aiokafka's retry_backoff_ms
 
 
 @asynccontextmanager
@@ -35,7 +33,7 @@ async def events_of(section: KafkaSection, station: str) -> AsyncIterator["Kafka
     try:
         yield KafkaEventsReader(consumer, section, station)
     finally:
-        await _closed(consumer)
+        await close_consumer(consumer)
 
 
 class KafkaEventsReader:
@@ -105,26 +103,9 @@ async def _consumer(section: KafkaSection, station: str) -> AIOKafkaConsumer:
     try:
         await consumer.start()
     except BaseException:
-        await _closed(consumer)
+        await close_consumer(consumer)
         raise
     return consumer
-
-
-async def _closed(consumer: AIOKafkaConsumer) -> None:
-    """Close a consumer, whatever becomes of it, in bounded time.
-
-    While the brokers are away, its stop() raises the CancelledError of a fetch that waits to be tried again,
-    and leaves its connections open. So no fetch is begun any more, the last one ends, and what stop() raises
-    nevertheless is not taken for a cancellation of ours.
-    """
-    consumer.pause(*consumer.assignment())
-    await asyncio.sleep(FETCH_ENDS_S)
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait({stopping}, timeout=CLOSE_S)
-    stopping.cancel()
-    await asyncio.wait({stopping}, timeout=CLOSE_S)
-    if stopping.done() and not stopping.cancelled() and (failure := stopping.exception()):
-        log.debug("a connection to the events topic was not closed in order: %s", failure)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from seacanary.cluster.fleet_hours import HourPart, HydrophoneHour, PartRefused
 from seacanary.cluster.fleet_store import FleetStore, HoursAsked, KnownHydrophone, Told
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import HOURS
-from seacanary.kafka_clients import client_options
+from seacanary.kafka_clients import client_options, close_consumer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,7 +78,7 @@ class FleetHours:
             except (KafkaError, TimeoutError, OSError) as exc:
                 log.warning("the hours topic cannot be read now: %s: %s", type(exc).__name__, exc)
             finally:
-                await consumer.stop()
+                await close_consumer(consumer)
             await asyncio.sleep(PAUSE_S)
 
     async def hours(self, asked: HoursAsked) -> list[HydrophoneHour]:

@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-unt
 
 from seacanary.cluster.event_journal import READ_AT_ONCE, EventRecord, EventsMissing
 from seacanary.cluster.section import KafkaSection
-from seacanary.cluster.security import client_options
 from seacanary.cluster.topics import CURSORS, EVENTS
+from seacanary.kafka_clients import client_options, close_consumer
 
 POLL_MS = 1000
 
@@ -58,4 +58,4 @@ async def _records(section: KafkaSection, topic: str, *, after: int | None) -> A
                 yield batch
             offset = await consumer.position(place)
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)

@@ -27,7 +27,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 
 from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable
 from seacanary.events import CloudEvent, Event, JournalEntry
-from seacanary.kafka_clients import client_options, in_words
+from seacanary.kafka_clients import client_options, close_consumer, in_words
 from seacanary.publishers.kafka_section import KafkaEventsSection
 
 CLOCKS_DIFFER_MS = 3_600_000
@@ -159,7 +159,7 @@ class KafkaEvents:
             consumer.assign(list(places))
             yield consumer
         finally:
-            await consumer.stop()
+            await close_consumer(consumer)
 
     async def _places(self) -> list[TopicPartition]:
         """The topic's partitions; all topics are asked for, as to ask for one by name may make it."""
