@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.cluster_bytes import stored_bytes
 from benchmarks.cluster_processes import Bench, Child, all_joined, broker_cpu_s, wait_for
 from benchmarks.cluster_reading import Latencies, count, latencies, quantiles_s, rate_per_s, reader, records
 from benchmarks.cluster_stand_in import ASSUMED_IMAGES_PER_S
@@ -82,6 +83,11 @@ class Crew:
         feed = self._bench.feed(hydrophones=hydrophones, images_per_s=None, images=images)
         await self._all_concluded(feed)
         return rate_per_s((await records(self._bench.kafka, CHANGELOG_TOPIC))[before:])
+
+    async def stored_bytes(self, name: str) -> int:
+        """Mean size of a topic's records as they lie in its segments; those that were compacted away count too."""
+        count = await self._counted(name)
+        return round(stored_bytes(self._bench.brokers, self._bench.kafka.topic(name)) / max(1, count))
 
     async def offer(self, images_per_s: float, *, hydrophones: int, seconds: float) -> Offered:
         """Offer a steady load and see what becomes of it."""
@@ -218,6 +224,7 @@ async def measure_fleet(
             tried.append(asdict(row))
             if row.kept_up:
                 break
+        stored = {name: await crew.stored_bytes(name) for name in (IMAGES, DETECTIONS, EVENTS, CHANGELOG_TOPIC)}
         crew.end()
     kept = [row for row in tried if row["kept_up"]]
     return {
@@ -229,5 +236,6 @@ async def measure_fleet(
             "seconds": seconds,
             "cores": os.cpu_count(),
             "tried": tried,
+            "stored_bytes_per_record": stored,
         },
     }

@@ -23,6 +23,8 @@ from seacanary.cluster.section import KafkaSection
 from seacanary.kafka_clients import client_options
 
 PARTITIONS = 12
+# A worker that is behind judges fewer images, and would look faster: what is measured here is the whole work.
+JUDGES_ALL = {"batch_images": 32, "batch_images_most": 32, "coarsen_after_s": 3600, "shed_after_s": 7200}
 # Longest that any wait here may take: a worker's start with a rebalance, on a busy machine.
 LONGEST_WAIT_S = 120.0
 
@@ -67,18 +69,24 @@ class Child:
 
 
 class Bench:
-    """Topics of their own on the one broker, and the processes that use them; all end on exit."""
+    """Topics of their own on the one broker, and the processes that use them; all end on exit.
+
+    Attributes:
+        kafka: the topics.
+        brokers: folder of the broker.
+    """
 
     def __init__(self, server: KafkaServer, folder: Path, *, prefix: str, records: Path) -> None:
         """Prepare.
 
         Args:
             server: the running broker.
-            folder: for what the processes hold and log.
+            folder: for what the processes hold and log; the broker's is in there.
             prefix: of the topics' names.
             records: file of the Records that all processes share.
         """
         self.kafka: KafkaSection = server.section(topic_prefix=f"{prefix}.", partitions=PARTITIONS)
+        self.brokers = folder / "kafka"
         self._folder, self._records, self._children = folder / prefix, records, ExitStack()
         self._count = self._hydrophones = 0
 
@@ -94,7 +102,7 @@ class Bench:
         """Start a worker, or the bare loop, with the stand-in for a model."""
         config = {
             "kafka": self.kafka.model_dump(mode="json"),
-            "worker": {"data": str(self._folder / f"data-{self._count}"), "roles": roles},
+            "worker": {"data": str(self._folder / f"data-{self._count}"), "roles": roles, **JUDGES_ALL},
             "metrics": {"enabled": False},
         }
         return self._start(kind, {"config": config, "assumed_images_per_s": assumed_images_per_s})

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from seacanary.cluster.envelope import DetectionEnvelope, decode
+from seacanary.cluster.envelope import ImageEnvelope, decode
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import topics
 from seacanary.cluster.tracking import Tracking
@@ -116,7 +116,7 @@ def deciding_windows(detections: Sequence[Appended], tracking: Tracking) -> dict
     decided: dict[str, Window] = {}
     for record in sorted(detections, key=lambda record: (record.partition, record.offset)):
         item = decode(record.value)
-        assert isinstance(item, DetectionEnvelope)
+        assert not isinstance(item, ImageEnvelope)
         step = tracking.take(item, stored=stored.get(record.key))
         if step is not None:
             stored[record.key] = step.stored

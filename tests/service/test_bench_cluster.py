@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.cluster import FLEETS, WORKERS, table
-from benchmarks.cluster_bytes import COMPRESSIONS, FILTERS, average, compared, entropy_bytes, stored_bytes
+from benchmarks.cluster_bytes import (
+    COMPRESSIONS,
+    FILTERS,
+    average,
+    compared,
+    entropy_bytes,
+    given_the_previous,
+    stored_bytes,
+)
 from benchmarks.cluster_load import Offered, headline
 from benchmarks.cluster_overhead import Turn, overhead
 from benchmarks.cluster_reading import (
@@ -189,6 +197,14 @@ def test_compressions_are_compared_on_the_same_pixels() -> None:
     assert entropy_bytes(flat) == 0
     assert entropy_bytes([np.arange(256, dtype=np.uint8).reshape(16, 16)]) == 256
     assert np.array_equal(average(flat[0]), flat[0])
+
+
+def test_half_an_image_is_known_from_the_one_before_but_for_its_floor() -> None:
+    noise = np.random.default_rng(3).integers(20, 40, (32, 192), np.uint8)
+    louder = np.arange(32, dtype=np.uint8)[:, np.newaxis]
+    first, second = noise[:, :128], noise[:, 64:] + louder
+    new = len(COMPRESSIONS["deflate_rle"](second[:, 64:].tobytes()))
+    assert new < given_the_previous([first, second]) < new + 100
 
 
 def test_only_the_topics_own_segments_count(tmp_path: Path) -> None:
