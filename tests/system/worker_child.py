@@ -2,7 +2,8 @@
 
 PLANTED: STAGE:COUNT fails, STAGE:COUNT:kill dies, STAGE:COUNT:block stops the whole loop at that call of a stage;
 fetch:COUNT:hang stops the reading of records alone;
-slow:SECONDS makes every batch so much slower, and says in the worker's folder when it is in the middle of one.
+slow:SECONDS makes every batch so much slower, and says in the worker's folder when it is in the middle of one;
+each:SECONDS makes every image judged so much slower.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +24,8 @@ from seacanary.cluster.tables import HydrophoneTable
 from seacanary.cluster.tracking import Tracking
 from seacanary.cluster.worker import run_worker
 from seacanary.cluster.worker_config import WorkerConfig
+from seacanary.image_detection import ImageJudge, PlacedImage
+from seacanary.observations import Detection
 
 STAGES: dict[str, tuple[type, str]] = {
     "infer": (Inferring, "conclude"),
@@ -37,6 +41,9 @@ def plant(what: str, folder: Path) -> None:
     stage, count, *fate = what.split(":")
     if stage == "slow":
         slow_down(float(count), folder / "judging")
+        return
+    if stage == "each":
+        slow_down_each(float(count))
         return
     owner, method = STAGES[stage]
     real, calls = getattr(owner, method), iter(range(1, sys.maxsize))
@@ -72,6 +79,17 @@ def slow_down(seconds: float, judging: Path) -> None:
         return said
 
     setattr(Inferring, "conclude", slow)  # noqa: B010  # a type checker minds the plain form
+
+
+def slow_down_each(seconds: float) -> None:
+    """Let the model take so long for each image."""
+    real = ImageJudge.judge
+
+    def slow(judge: ImageJudge, images: Sequence[PlacedImage]) -> list[Detection]:
+        time.sleep(seconds * len(images))
+        return real(judge, images)
+
+    setattr(ImageJudge, "judge", slow)  # noqa: B010  # as above
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class SpeciesHour(BaseModel):
     Attributes:
         present_us: microseconds between onset and last call of its presences.
         encounters: presences that began.
-        positive_minutes: minutes of the hour, 0 to 59, in which a call of a presence ended; rising.
+        positive_minutes: minutes of the hour, 0 to 59, in which a presence began or a call of it ended; rising.
         peak_probability: highest of any window analysed, in a presence or not; None: none could show it.
         unobservable_us: microseconds analysed at a sample rate that carries none of its calls.
     """

@@ -23,7 +23,7 @@ class FleetRow(BaseModel):
     hour: AwareDatetime = Field(description="beginning of the hour, UTC, by the audio's own time")
     species: str
     present_s: float | None = Field(description="seconds between onset and last call of its presences")
-    positive_minutes: int | None = Field(description="minutes in which a call of a presence ended, 0 to 60")
+    positive_minutes: int | None = Field(description="minutes in which a presence began or a call of it ended, 0 to 60")
     encounters: int | None = Field(description="presences that began")
     peak_probability: float | None = Field(description="highest of any window, in a presence or not")
     listened_s: float = Field(description="seconds analysed in every window that holds them")
