@@ -130,7 +130,9 @@ def prometheus(folder: Path, stations: Mapping[str, int], alertmanagers: str = "
     for name, groups in targets.items():
         (copy / "targets" / f"{name}.yml").write_text(yaml.safe_dump(groups))
     command = ["prometheus", f"--config.file={copy / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    with _process([*command, f"--web.listen-address={listen}"], folder / "prometheus.log", {}):
+    # An alert that fires before Alertmanager is discovered is otherwise sent again only after a minute.
+    options = [f"--web.listen-address={listen}", "--rules.alert.resend-delay=5s"]
+    with _process([*command, *options], folder / "prometheus.log", {}):
         until(lambda: answers(f"http://{listen}/-/ready"), "Prometheus ready", within_s=20)
         yield f"http://{listen}"
 

@@ -145,7 +145,8 @@ def _still() -> Panel:
         "s",
     )
     still = by("station", of("watchdog_quiet_seconds", STATION), "max")
-    return lines(text, Query(f"{still} > 0", "{{station}}"), bounds=(0, None), thresholds=more_is_worse(30, 60))
+    of_workers = f"{still} and on (station) {by('station', of('watchdog_ends_total', STATION), 'min')}"
+    return lines(text, Query(of_workers, "{{station}}"), bounds=(0, None), thresholds=more_is_worse(30, 60))
 
 
 def _ended() -> Panel:

@@ -60,7 +60,6 @@ NOT_ON_A_DEMO = {
     **GPU,
     **SLOW,
     **CLUSTER,
-    "seacanary_watchdog_quiet_seconds": "nothing is watched",
     "seacanary_source_restarts_total": "no source breaks",
     "seacanary_windows_shed_total": "inference keeps up",
     "seacanary_windows_abstained_total": "only a model with an abstain band abstains",
