@@ -44,13 +44,13 @@ def used_twice(publishers: Sequence[str]) -> list[str]:
     ]
 
 
-def without_presence(publishers: Sequence[object]) -> list[str]:
-    """Publishers of a worker that carry nothing a worker has: they would wait for ever, in silence."""
+def idle_at_workers(publishers: Sequence[object]) -> list[str]:
+    """Publishers that carry nothing a worker has: they would wait for ever, in silence."""
     return [
-        f"publishers.{i}.events: got {list(publisher.events)}: a worker has presence events alone, alerts are made by "
-        "stations; write [presence]"
+        f"publishers.{i}.events: got {list(publisher.events)}: a worker has presence and conditions alone, alerts are "
+        "made by stations; write [presence]"
         for i, publisher in enumerate(publishers)
-        if isinstance(publisher, Selection) and "presence" not in publisher.events
+        if isinstance(publisher, Selection) and not {"presence", "conditions"} & set(publisher.events)
     ]
 
 

@@ -1,16 +1,22 @@
 """The configuration that a pod reads is one that the service accepts, with the secrets that the pod has."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
 from helm_chart import ROLES, config_of, objects, pod_of
 from helm_values import COMBINATIONS
+from redis_server import free_port
 from seacanary.cluster.edge_config import EdgeConfig
 from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.config import Configuration, StationConfig, read_config
@@ -62,6 +68,36 @@ def test_workers_and_delivery_share_the_stages(role: str, stages: tuple[str, ...
     file = tmp_path / "config.yaml"
     file.write_text(config_of(objects(ROLES[role])), encoding="utf-8")
     assert read_config(file, model=WorkerConfig).worker.roles == stages
+
+
+def test_a_station_answers_its_probes_and_is_ready(tmp_path: Path) -> None:
+    values = {
+        "role": "station",
+        "listenOn": "127.0.0.1",
+        "metrics": {"port": free_port()},
+        "web": {"port": free_port()},
+    }
+    trees = objects(values)
+    [container] = pod_of(trees)["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    file = tmp_path / "config.yaml"
+    file.write_text(config_of(trees).replace("/var/lib/seacanary", str(tmp_path)), encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("seacanary")), container["args"][0], str(file), "--seconds", "90"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as station:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            asked = container[probe]["httpGet"]
+            assert _answers(f"http://127.0.0.1:{ports[asked['port']]}{asked['path']}"), probe
+        station.send_signal(signal.SIGTERM)
+        assert station.wait(timeout=100) == 0
+
+
+def _answers(url: str) -> bool:
+    """Whether it says 200 within a minute."""
+    for _ in range(600):
+        with suppress(URLError, ConnectionError), urlopen(url, timeout=5):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_the_rules_of_a_station_hold_at_the_edge() -> None:
         ([{"kind": "kafka"}], "publishers.0.topic: got 'seacanary.events': topics that begin with kafka.topic_prefix"),
         (
             [{"kind": "notify", "url": "json://host"}],
-            "publishers.0.events: got ['alerts']: a worker has presence events",
+            "publishers.0.events: got ['alerts']: a worker has presence and",
         ),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_workers_publishers_must_have_something_to_do_and_a_name(
 def test_a_workers_publishers_may_do_what_makes_sense() -> None:
     publishers = [
         LINES,
-        {"kind": "notify", "url": "json://host", "events": ["presence"]},
+        {"kind": "notify", "url": "json://host", "events": ["alerts", "conditions"]},
         {"kind": "kafka", "topic": "others.events"},
         {"kind": "kafka", "name": "far", "topic": "seacanary.elsewhere"},
     ]

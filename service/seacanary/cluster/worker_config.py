@@ -7,7 +7,7 @@ from pydantic import Field
 from seacanary.cluster.clock_watch import ClockSection
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.config import Configuration, PublisherSection
-from seacanary.config_checks import ProcessRole, names_of_our_own, used_twice, without_presence
+from seacanary.config_checks import ProcessRole, idle_at_workers, names_of_our_own, used_twice
 from seacanary.detection import DetectorSection
 from seacanary.guard import GuardSection
 from seacanary.metrics import MetricsSection
@@ -38,7 +38,7 @@ class WorkerConfig(Configuration):
         return [
             *names_of_our_own(names),
             *used_twice(names),
-            *without_presence(self.publishers),
+            *idle_at_workers(self.publishers),
             *self._into_the_cluster(),
         ]
 
