@@ -46,12 +46,14 @@ def headroom(capacity: float, load: int, *, running: bool) -> Finding:
 
     Args:
         capacity: hydrophones that can be carried in real time, beside what runs now.
-        load: hydrophones of the configuration.
+        load: hydrophones of the configuration; 0: none that must be kept up with.
         running: whether they are being analysed while this was measured.
     """
+    if not load:
+        return ok("CPU", f"the machine carries {capacity:.1f} hydrophones in real time")
     if running:
         seen = f"while it runs with {load} hydrophones, the machine has room for {capacity:.1f} more"
-        share = load / (load + capacity) if load else 0.0
+        share = load / (load + capacity)
     else:
         seen = f"the machine carries {capacity:.1f} hydrophones in real time, the configuration has {load}"
         share = load / capacity

@@ -20,6 +20,7 @@ from seacanary.doctor.disks import disks
 from seacanary.doctor.examining import LIMIT_S, Check, Checked, examine, within
 from seacanary.doctor.findings import Finding
 from seacanary.doctor.folders import folders
+from seacanary.doctor.permissions import permissions
 from seacanary.doctor.ports import ports
 from seacanary.doctor.redis import redis
 from seacanary.doctor.running import look_for, running
@@ -82,6 +83,7 @@ def side_by_side(subject: Subject) -> list[Check]:
         Check("clock", partial(timekeeping, subject)),
         Check("fit", partial(model.fits, subject.config, subject.contract)),
         Check("coverage", partial(coverage, subject)),
+        Check("permissions", partial(permissions, subject)),
         *_sources(subject),
         Check("folders", partial(folders, subject)),
         Check("disks", partial(disks, subject)),

@@ -1,8 +1,11 @@
 """`seacanary doctor`: what is wrong, what it means, and what to do."""
 
 import json
+import multiprocessing
+import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,7 +48,24 @@ def doctor(
     else:
         out.print(as_table(report))
         out.print(in_a_sentence(report))
-    raise typer.Exit(exit_code(findings_of(report)))
+    _end(exit_code(findings_of(report)))
+
+
+def _end(code: int) -> NoReturn:
+    """End with an exit code, whatever still hangs.
+
+    At an ordinary end Python tears the thread of a check that hangs out of the driver or library it is in; C++ and Rust
+    answer that by aborting the process, and the exit code would be the abort's.
+    """
+    from seacanary.doctor.examining import left_behind
+
+    if not left_behind():
+        raise typer.Exit(code)
+    for child in multiprocessing.active_children():
+        child.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def add_doctor(app: typer.Typer) -> None:

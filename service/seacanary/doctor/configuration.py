@@ -17,6 +17,14 @@ Wanted = TypeVar("Wanted")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # A secret that is shorter may stand in the file by chance.
 SHORTEST_SECRET = 6
+CORRECT = (
+    "correct it as the message says; `seacanary schema` prints what is allowed, and CHANGELOG.md what has changed "
+    "between versions"
+)
+SET_VARIABLE = (
+    "set it before the command (`export NAME=value`), and for the service in its own environment (EnvironmentFile= of "
+    "a systemd unit, `environment` of a container)"
+)
 FILES_OF_SECRETS = ("password_file", "secret_file", "url_file", "key_file")
 
 
@@ -24,16 +32,12 @@ def refused(error: ConfigError) -> Iterator[Finding]:
     """Each mistake of a file that was refused; a message names the field, the value and what would be right."""
     where, *mistakes = str(error).split("\n  ")
     for mistake in mistakes or [where]:
-        drifted = "unknown field" in mistake
-        yield broken(
-            "configuration",
-            mistake,
-            means="the file does not fit this version's schema: the field was misspelt, moved or taken out"
-            if drifted
-            else "a station with this file refuses to start",
-            remedy="correct it as the message says; `seacanary schema` prints what is allowed, and CHANGELOG.md what "
-            "has changed between versions",
-        )
+        means, remedy = "a station with this file refuses to start", CORRECT
+        if "unknown field" in mistake:
+            means = "the file does not fit this version's schema: the field was misspelt, moved or taken out"
+        elif "environment variable" in mistake:
+            remedy = SET_VARIABLE
+        yield broken("configuration", mistake, means=means, remedy=remedy)
 
 
 def configuration(subject: Subject) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from seacanary.errors import SeaCanaryError
 T = TypeVar("T")
 
 LIMIT_S = 15.0
+THREADS = "doctor "
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class _Attempt(Generic[T]):
         self._failure: BaseException | None = None
         self._began_s = time.monotonic()
         self.took_s = 0.0
-        self._thread = threading.Thread(target=self._run, name=f"doctor {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{THREADS}{name}", daemon=True)
         self._thread.start()
 
     def result(self, limit_s: float) -> T:
@@ -78,6 +79,11 @@ def within(name: str, call: Callable[[], T], *, limit_s: float) -> T:
         TimeoutError: it has not come back; it is left behind.
     """
     return _Attempt(name, call).result(limit_s)
+
+
+def left_behind() -> bool:
+    """Whether a check that did not come back in time still runs."""
+    return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
 
 
 def examine(checks: Sequence[Check]) -> list[Checked]:

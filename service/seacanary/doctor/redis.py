@@ -43,7 +43,7 @@ def redis(section: RedisStreamsSection) -> Iterator[Finding]:
 
 
 def _unwell(name: str, section: RedisStreamsSection, exc: RedisError) -> Finding:
-    seen = f"{section.place}: {type(exc).__name__}: {exc}"
+    seen = f"{section.place}: {exc}"
     waits = "events wait in the journal until it works, and nothing is lost"
     if isinstance(exc, AuthenticationError | NoPermissionError) or "NOAUTH" in str(exc):
         return broken(
