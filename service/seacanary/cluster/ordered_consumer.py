@@ -8,6 +8,7 @@ but waits for an event that is never cleared.) All of it was seen on a real brok
 
 import logging
 from collections.abc import Callable, Mapping
+from inspect import iscoroutine
 from typing import Any
 
 from aiokafka.errors import IllegalStateError  # type: ignore[import-untyped]  # it ships no types
@@ -15,8 +16,10 @@ from faust import App
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import Message
+from mode.services import WaitResults
 from yarl import URL
 
+from seacanary.cluster.eager import Finished, begin
 from seacanary.errors import SeaCanaryError
 
 log = logging.getLogger(__name__)
@@ -85,6 +88,22 @@ class OrderedConsumer(Consumer):
         changelogs = {tp: found for tp, found in records.items() if self._is_changelog_tp(TP(*tp))}
         self._moved_on = self._moved_on or len(changelogs) < len(records)
         return changelogs
+
+    async def wait_first(self, *waited: Any, timeout: Any = None) -> Any:
+        """What comes first, as in Service.wait_first, which makes four tasks of it.
+
+        Faust asks this for every record: its delivery to an agent, or what cuts that short. A delivery to an agent
+        that has room is over at once.
+        """
+        is_delivery = timeout is None and len(waited) == 2 and all(map(iscoroutine, waited))
+        if not is_delivery or self.should_stop or self.suspend_flow.is_set():
+            return await super().wait_first(*waited, timeout=timeout)
+        delivery, cut_short = waited
+        begun = begin(delivery)
+        if not isinstance(begun, Finished):
+            return await super().wait_first(begun, cut_short)
+        cut_short.close()  # never begun
+        return WaitResults([delivery], [begun.value], False)
 
     @property
     def _is_open(self) -> bool:

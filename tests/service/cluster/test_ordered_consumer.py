@@ -1,5 +1,6 @@
 """Order: a partition's records are taken one after another, also over rebalances."""
 
+import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from faust.types.tuples import Message
+from mode.services import Service
 
 from seacanary.cluster.ordered_consumer import Order, OrderedConsumer, RecordsSkipped
 
@@ -139,3 +141,68 @@ async def test_a_read_that_began_before_the_flow_and_ends_in_it_leaves_no_hole(
     assert await images(consumer) == []  # 12 and 13, while 10 and 11 went by
     broker.meanwhile = lambda: None
     assert await images(consumer) == [10, 11]
+
+
+@pytest.fixture
+def delivering(consumer: OrderedConsumer) -> OrderedConsumer:
+    """One that hands records to agents."""
+    Service.__init__(consumer)
+    consumer.suspend_flow = asyncio.Event()
+    return consumer
+
+
+def tasks() -> int:
+    return len(asyncio.all_tasks())
+
+
+async def test_a_delivery_that_need_not_wait_takes_no_task(delivering: OrderedConsumer) -> None:
+    began_with, seen = tasks(), []
+
+    async def deliver() -> str:
+        seen.append(tasks())
+        return "delivered"
+
+    came_first = await delivering.wait_first(deliver(), delivering.suspend_flow.wait())
+    assert came_first.results == ["delivered"]
+    assert not came_first.stopped
+    assert seen == [began_with] == [tasks()]
+
+
+async def test_a_delivery_to_an_agent_without_room_goes_on_when_there_is(delivering: OrderedConsumer) -> None:
+    room, delivered = asyncio.Event(), []
+
+    async def deliver() -> None:
+        await room.wait()
+        delivered.append(1)
+
+    asyncio.get_running_loop().call_later(0.01, room.set)
+    await delivering.wait_first(deliver(), delivering.suspend_flow.wait())
+    assert delivered == [1]
+
+
+@pytest.mark.parametrize("begins_suspended", [True, False])
+async def test_a_rebalance_cuts_a_delivery_short(delivering: OrderedConsumer, begins_suspended: bool) -> None:
+    left: list[str] = []
+
+    async def deliver() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append("left")
+
+    if begins_suspended:
+        delivering.suspend_flow.set()
+    else:
+        asyncio.get_running_loop().call_later(0.01, delivering.suspend_flow.set)
+    async with asyncio.timeout(5):
+        await delivering.wait_first(deliver(), delivering.suspend_flow.wait())
+        await asyncio.sleep(0.01)
+    assert left == ["left"]
+
+
+async def test_what_is_no_delivery_is_awaited_as_ever(delivering: OrderedConsumer) -> None:
+    event = asyncio.Event()
+    event.set()
+    assert (await delivering.wait_first(event)).done == [event]
+    delivering._stopped.set()
+    assert (await delivering.wait_first(asyncio.sleep(5), asyncio.sleep(5))).stopped
