@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from seacanary.cluster.edge_config import EdgeConfig
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.config import read_config
+from seacanary.doctor.rounds import examined
 from seacanary.reports import ledger_lines
 from seacanary.roles import read_any
 from seacanary.terminal import EPILOG, AsJson, Seconds, complain, fail, or_exit, out
@@ -65,7 +67,7 @@ def edge(config: EdgePath, as_json: AsJson = False, seconds: Seconds = None) -> 
     with _cluster_libraries():
         from seacanary.cluster.edge_runner import run_edge
     _tell_of_changes()
-    summary = or_exit(lambda: run_edge(settings, seconds=seconds))
+    summary = or_exit(lambda: run_edge(settings, seconds=seconds, examined=partial(examined, settings)))
     if as_json:
         typer.echo(json.dumps(_summary_object(summary)))
     else:
@@ -88,7 +90,7 @@ def worker(config: WorkerPath) -> None:
 
     def work() -> None:
         try:
-            run_worker(settings)
+            run_worker(settings, examined=partial(examined, settings))
         except ClusterUnreachable as exc:  # it may be there again when the supervisor has started us anew
             complain(str(exc))
             raise typer.Exit(1) from None

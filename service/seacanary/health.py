@@ -8,6 +8,7 @@ brokers are away, it has only begun.
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -36,11 +37,13 @@ class Vitals:
         failing: why it must be started again, as sentences; empty: it need not.
         unready: why it does not do its work, as sentences; empty: it does.
         details: more of it, as JSON knows it.
+        standstill: why it does none of its work at all, as sentences; empty: it does some.
     """
 
     failing: tuple[str, ...] = ()
     unready: tuple[str, ...] = ()
     details: Mapping[str, object] = field(default_factory=lambda: NOTHING)
+    standstill: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,13 @@ class Health:
         failing: as in Vitals, with what the loop cannot say of itself.
         unready: as in Vitals.
         details: as in Vitals, with the role and the versions.
+        standstill: as in Vitals; a process that is starting does nothing yet.
     """
 
     failing: tuple[str, ...]
     unready: tuple[str, ...]
     details: Mapping[str, object]
+    standstill: tuple[str, ...] = ()
 
     @property
     def is_alive(self) -> bool:
@@ -67,6 +72,11 @@ class Health:
         """Whether it does its work."""
         return not self.failing and not self.unready
 
+    @property
+    def is_working(self) -> bool:
+        """Whether it does at least some of its work, and keeps what it finds."""
+        return not self.failing and not self.standstill
+
     def as_json(self) -> dict[str, object]:
         """All of it, for machines."""
         return {
@@ -76,6 +86,10 @@ class Health:
             "unready": list(self.unready),
             **self.details,
         }
+
+
+# Something beside the process that adds to what it knows of itself, for as long as it runs.
+Examined = Callable[[Callable[[], Health]], AbstractContextManager[Callable[[], Health]]]
 
 
 class HealthBoard:
@@ -113,8 +127,10 @@ class HealthBoard:
         posted_s, vitals = posted
         quiet_s = now_s - posted_s
         hanging = (f"the event loop has not turned for {quiet_s:.0f} s",) if quiet_s > LOOP_S else ()
-        return Health((*hanging, *vitals.failing), vitals.unready, {**facts, **vitals.details})
+        failing = (*hanging, *vitals.failing)
+        return Health(failing, vitals.unready, {**facts, **vitals.details}, vitals.standstill)
 
     def _starting(self, since_s: float, facts: Mapping[str, object]) -> Health:
         failing = (f"it has not begun its work within {since_s:.0f} s",) if since_s > STARTING_S else ()
-        return Health(failing, ("it is starting",), facts)
+        starting = ("it is starting",)
+        return Health(failing, starting, facts, starting)

@@ -5,7 +5,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -15,8 +15,10 @@ from rich.panel import Panel
 
 from seacanary.config import StationConfig
 from seacanary.detection import Detector
+from seacanary.doctor.rounds import examined
 from seacanary.event_lines import one_line
 from seacanary.events import PresenceEvent
+from seacanary.health import Health
 from seacanary.metrics import Metrics
 from seacanary.outlet import Outlet
 from seacanary.reports import ledger_lines
@@ -46,7 +48,7 @@ class Runner:
             seconds: stop by itself after this long; None: never.
         """
         self._config, self._console, self._as_json, self._seconds = config, console, as_json, seconds
-        self._metrics = Metrics()
+        self._metrics, self._contract = Metrics(), detector.contract
         self._station = Station(config, detector=detector, metrics=self._metrics, on_events=self._tell)
         self._footer = ""
         self._lines = Outlet[str](self._write, most=LINES_KEPT)
@@ -57,21 +59,22 @@ class Runner:
         Raises:
             SeaCanaryError: the station cannot go on, or the metrics port is taken.
         """
-        self._serve_metrics()
-        try:
-            summary = asyncio.run(self._run())
-        finally:
-            self._metrics.close()
+        with examined(self._config, self._station.health.read, contract=self._contract) as health:
+            self._serve_metrics(health)
+            try:
+                summary = asyncio.run(self._run())
+            finally:
+                self._metrics.close()
         self._close(summary)
         if self._lines.dropped:
             log.warning("%d lines were not read from stdout; the journal has the events", self._lines.dropped)
         return summary
 
-    def _serve_metrics(self) -> None:
+    def _serve_metrics(self, health: Callable[[], Health]) -> None:
         section = self._config.metrics
         if not section.enabled:
             return
-        port = self._metrics.serve(section, health=self._station.health.read)
+        port = self._metrics.serve(section, health=health)
         self._footer = f"metrics: http://{section.host}:{port}/metrics"
 
     async def _run(self) -> StationSummary:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from functools import partial
 
 from seacanary.cluster.edge import Edge, EdgeSummary
@@ -10,6 +11,7 @@ from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signa
 from seacanary.cluster.kafka_carrier import KafkaCarrier
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import IMAGES, make_topics
+from seacanary.health import Examined
 from seacanary.image_detection import Transformer
 from seacanary.kafka_clients import client_options
 from seacanary.metrics import Metrics
@@ -19,12 +21,13 @@ log = logging.getLogger(__name__)
 CHATTY = ("aiokafka",)
 
 
-def run_edge(config: EdgeConfig, *, seconds: float | None = None) -> EdgeSummary:
+def run_edge(config: EdgeConfig, *, seconds: float | None = None, examined: Examined = nullcontext) -> EdgeSummary:
     """Run an edge until its sources end, SIGINT or SIGTERM comes, or time is up.
 
     Args:
         config: the edge's whole configuration.
         seconds: stop by itself after this long; None: never.
+        examined: adds to what probes are told.
 
     Raises:
         SeaCanaryError: the model, the spool or the configuration cannot be used. Brokers that are
@@ -35,9 +38,10 @@ def run_edge(config: EdgeConfig, *, seconds: float | None = None) -> EdgeSummary
     metrics, transformer = Metrics(), Transformer.load(config.model)
     try:
         edge = Edge(config, transformer=transformer, carrier=carrier, metrics=metrics)
-        serve_metrics(metrics, config.metrics, health=edge.health.read)
-        _say_what_begins(config)
-        return asyncio.run(_run(edge, seconds))
+        with examined(edge.health.read) as health:
+            serve_metrics(metrics, config.metrics, health=health)
+            _say_what_begins(config)
+            return asyncio.run(_run(edge, seconds))
     finally:
         transformer.close()
         metrics.close()

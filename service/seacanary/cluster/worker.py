@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 import faust
@@ -34,6 +34,7 @@ from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.cluster.worker_health import GroupState, WorkerHealth
 from seacanary.events import PresenceEvent
 from seacanary.evidence.names import stem_of
+from seacanary.health import Examined
 from seacanary.image_detection import ImageJudge
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
@@ -220,8 +221,12 @@ class _Topics:
         await (await self._cursors.send(key=publisher.encode(), value=str(sequence).encode(), partition=0))
 
 
-def run_worker(config: WorkerConfig) -> None:
+def run_worker(config: WorkerConfig, *, examined: Examined = nullcontext) -> None:
     """Run a worker in the foreground until SIGINT or SIGTERM.
+
+    Args:
+        config: the worker's whole configuration.
+        examined: adds to what probes are told.
 
     Raises:
         SeaCanaryError: the model, the brokers or the configuration cannot be used.
@@ -230,8 +235,9 @@ def run_worker(config: WorkerConfig) -> None:
     metrics, judge = Metrics(), ImageJudge.load(config.model)
     try:
         worker = Worker(config, judge=judge, metrics=metrics)
-        serve_metrics(metrics, config.metrics, health=worker.health.read)
-        asyncio.run(_run(worker))
+        with examined(worker.health.read) as health:
+            serve_metrics(metrics, config.metrics, health=health)
+            asyncio.run(_run(worker))
     finally:
         judge.close()
         metrics.close()

@@ -96,13 +96,14 @@ def _concluded(check: Check, attempt: _Attempt[tuple[Finding, ...]]) -> Checked:
     try:
         findings = attempt.result(check.limit_s)
     except TimeoutError:
-        findings = (_hung(check),)
+        findings = (hung(check),)
     except Exception as exc:  # noqa: BLE001  # whatever one check does wrong, the others are still worth reading
-        findings = (_failed(check, exc),)
+        findings = (failed(check, exc),)
     return Checked(check.name, findings, round(attempt.took_s, 2))
 
 
-def _hung(check: Check) -> Finding:
+def hung(check: Check) -> Finding:
+    """It has taken longer than its limit."""
     return unknown(
         check.name,
         f"no answer within {check.limit_s:g} s",
@@ -112,7 +113,8 @@ def _hung(check: Check) -> Finding:
     )
 
 
-def _failed(check: Check, exc: Exception) -> Finding:
+def failed(check: Check, exc: Exception) -> Finding:
+    """It could not be made."""
     kind = "" if isinstance(exc, SeaCanaryError) else f"{type(exc).__name__}: "
     return unknown(
         check.name,

@@ -32,14 +32,29 @@ def look_for(config: Configuration) -> Running:
     if not isinstance(config, StationConfig | WorkerConfig):
         return Running()
     holds = any(is_held(file) for file in _locked_files(config))
-    if not config.metrics.enabled or not config.metrics.port:
-        return Running(holds)
-    host = EVERYWHERE.get(config.metrics.host, config.metrics.host)
-    base = f"http://{host}:{config.metrics.port}"
-    health = _health(base)
+    base = _base(config)
+    health = _health(base) if base else None
     if health is None or not _is_ours(health, config):
         return Running(holds)
-    return Running(holds, health, _gauges(base))
+    return Running(holds, health, gauges_of(config))
+
+
+def gauges_of(config: Configuration) -> dict[str, float]:
+    """Metrics without labels of the process that runs on a configuration, by name; empty: nobody answers."""
+    base = _base(config)
+    try:
+        families = list(text_string_to_metric_families(_fetched(f"{base}/metrics"))) if base else []
+    except ValueError:
+        return {}
+    return {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
+
+
+def _base(config: Configuration) -> str | None:
+    """Where the process answers; None: nowhere that is known."""
+    if not isinstance(config, StationConfig | WorkerConfig) or not config.metrics.enabled or not config.metrics.port:
+        return None
+    host = EVERYWHERE.get(config.metrics.host, config.metrics.host)
+    return f"http://{host}:{config.metrics.port}"
 
 
 def is_held(file: Path) -> bool:
@@ -77,14 +92,6 @@ def _health(base: str) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return health if isinstance(health, dict) else None
-
-
-def _gauges(base: str) -> dict[str, float]:
-    try:
-        families = list(text_string_to_metric_families(_fetched(f"{base}/metrics")))
-    except ValueError:
-        return {}
-    return {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
 
 
 def _fetched(url: str) -> str:
