@@ -26,6 +26,11 @@ class Hearing:
     silent_s: float
     unanswered_s: float
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether samples come, and lead to something."""
+        return self.silent_s <= SILENT_S and self.unanswered_s <= UNANSWERED_S
+
 
 class CaptureHealth:
     """Remembers how sources fare and when windows were last concluded. All methods belong to the loop."""
@@ -35,6 +40,7 @@ class CaptureHealth:
         self._live: frozenset[str] = frozenset()
         self._changes: dict[str, SourceChange] = {}
         self._concluded_s: dict[str, float] = {}
+        self._analysed: set[str] = set()
 
     def listen_to(self, live: Collection[str]) -> None:
         """Name the sources that must deliver; recordings are not among them."""
@@ -47,6 +53,7 @@ class CaptureHealth:
     def concluded(self, hydrophone: str) -> None:
         """A window of the hydrophone was answered by the model."""
         self._concluded_s[hydrophone] = self._monotonic_s()
+        self._analysed.add(hydrophone)
 
     def unready(self, silent_s: Mapping[str, float]) -> tuple[str, ...]:
         """Why not every live source is heard and analysed, as sentences.
@@ -55,6 +62,19 @@ class CaptureHealth:
             silent_s: how long each hydrophone of a live source has delivered nothing.
         """
         return (*self._deaf(), *self._unanswered(self._heard(silent_s)))
+
+    def standstill(self, silent_s: Mapping[str, float]) -> tuple[str, ...]:
+        """Why not one live hydrophone is heard and analysed, as sentences; empty: one is, or none has to be.
+
+        Args:
+            silent_s: as for unready().
+        """
+        if all(self._state_of(name) == "ended" for name in self._live):
+            return ()
+        heard = self._heard(silent_s)
+        if any(name in self._analysed and hearing.is_heard for name, hearing in heard.items()):
+            return ()
+        return self.unready(silent_s) or ("no window has been analysed yet",)
 
     def details(self, silent_s: Mapping[str, float]) -> dict[str, object]:
         """The same for machines."""
@@ -76,11 +96,14 @@ class CaptureHealth:
             self._concluded_s.setdefault(name, now_s)
         return {name: Hearing(quiet_s, now_s - self._concluded_s[name]) for name, quiet_s in silent_s.items()}
 
+    def _state_of(self, name: str) -> str:
+        return self._changes[name].state if name in self._changes else "not open yet"
+
     def _deaf(self) -> Iterator[str]:
         for name in sorted(self._live):
-            change = self._changes.get(name)
-            state = change.state if change else "not open yet"
+            state = self._state_of(name)
             if state not in WELL:
+                change = self._changes.get(name)
                 reason = f": {change.reason}" if change and change.reason else ""
                 yield f"source {name} is {state}{reason}"
 

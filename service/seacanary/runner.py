@@ -23,6 +23,7 @@ from seacanary.metrics import Metrics
 from seacanary.outlet import Outlet
 from seacanary.reports import ledger_lines
 from seacanary.station import Station, StationSummary
+from seacanary.supervisor_notice import supervisor_told
 from seacanary.view import ledger_account, station_panel
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,8 @@ class Runner:
             loop.call_later(self._seconds, self._station.stop)
         view = asyncio.create_task(self._show())
         try:
-            return await self._station.run()
+            async with supervisor_told(self._station.health.read):
+                return await self._station.run()
         finally:
             view.cancel()
             with suppress(asyncio.CancelledError):

@@ -77,7 +77,8 @@ class StationHealth:
             "publishers": {status.publisher: _delivery(status, now_s) for status in deliveries},
             "conditions": [condition.model_dump(mode="json") for condition in conditions],
         }
-        self._board.post(Vitals(self._pulse.failing(), self._capture.unready(silent_s), details))
+        unready, standstill = self._capture.unready(silent_s), self._capture.standstill(silent_s)
+        self._board.post(Vitals(self._pulse.failing(), unready, details, standstill))
 
 
 def _stream(hydrophone: Hydrophone) -> dict[str, object]:

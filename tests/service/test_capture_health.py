@@ -65,3 +65,28 @@ def test_details_name_every_source_and_hydrophone() -> None:
         },
         "hydrophones": {"north": {"silent_s": 2.0, "unanswered_s": 0.0}},
     }
+
+
+def test_before_the_first_window_is_analysed_all_stands_still() -> None:
+    health = capture(Clock())
+    assert health.standstill({"north": 0.1}) == ("no window has been analysed yet",)
+    health.concluded("north")
+    assert health.standstill({"north": 0.1}) == ()
+
+
+def test_one_hydrophone_that_is_heard_is_no_standstill_and_none_is() -> None:
+    clock = Clock()
+    health = capture(clock, "stalled", "nothing comes")
+    health.concluded("north")
+    assert health.standstill({"north": 0.1, "south": SILENT_S + 1}) == ()
+    assert health.standstill({"north": SILENT_S + 1, "south": SILENT_S + 1})[0] == (
+        "source 0-alsa is stalled: nothing comes"
+    )
+    clock.now_s = UNANSWERED_S + 1
+    assert health.standstill({"north": 0.1}) != ()
+
+
+def test_where_nothing_live_is_left_nothing_stands_still() -> None:
+    recordings = CaptureHealth()
+    assert recordings.standstill({}) == ()
+    assert capture(Clock(), "ended").standstill({"north": 900.0}) == ()

@@ -55,4 +55,5 @@ class EdgeHealth:
         lasts = spool_failing_s > PATIENCE_S
         failing = (f"the spool could not be written for {spool_failing_s:.0f} s",) if lasts else ()
         details = {**self._capture.details(silent_s), "spool": spool}
-        self._board.post(Vitals(failing, self._capture.unready(silent_s), details))
+        unready, standstill = self._capture.unready(silent_s), self._capture.standstill(silent_s)
+        self._board.post(Vitals(failing, unready, details, standstill))

@@ -15,6 +15,7 @@ from seacanary.health import Examined
 from seacanary.image_detection import Transformer
 from seacanary.kafka_clients import client_options
 from seacanary.metrics import Metrics
+from seacanary.supervisor_notice import supervisor_told
 
 log = logging.getLogger(__name__)
 
@@ -76,4 +77,5 @@ async def _run(edge: Edge, seconds: float | None) -> EdgeSummary:
     stop_on_signals(edge.stop)
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, edge.stop)
-    return await edge.run()
+    async with supervisor_told(edge.health.read):
+        return await edge.run()

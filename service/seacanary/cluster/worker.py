@@ -41,6 +41,7 @@ from seacanary.metrics import Metrics
 from seacanary.publishers.delivery import Delivery
 from seacanary.publishers.notify import NotifySection
 from seacanary.publishers.webhook_section import WebhookSection
+from seacanary.supervisor_notice import supervisor_told
 from seacanary.telemetry import Telemetry
 from seacanary.wiring import delivery_policy, open_publisher
 
@@ -245,7 +246,8 @@ def run_worker(config: WorkerConfig, *, examined: Examined = nullcontext) -> Non
 
 async def _run(worker: Worker) -> None:
     stop_on_signals(worker.stop)
-    await worker.run()
+    async with supervisor_told(worker.health.read):
+        await worker.run()
 
 
 def _begins_at(app: faust.App) -> Mapping[TP, int]:
