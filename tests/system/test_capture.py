@@ -1,10 +1,8 @@
 """Real PortAudio and real ALSA capture, from a device made of a file (hydro_pcm.c)."""
 
-import ctypes.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,10 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hydro_device import build_plugin, write_alsa_conf
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 HERE = Path(__file__).parent
-STOCK_ALSA_CONF = Path("/usr/share/alsa/alsa.conf")
 
 
 @dataclass(frozen=True)
@@ -56,24 +55,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed: no ALSA test device")
-    header = subprocess.run(
-        ["gcc", "-fsyntax-only", "-x", "c", "-"],
-        check=False,
-        input="#include <alsa/asoundlib.h>",
-        text=True,
-        capture_output=True,
-    )
-    if header.returncode:
-        pytest.skip("ALSA headers are not installed (libasound2-dev): no ALSA test device")
-    if ctypes.util.find_library("portaudio") is None:
-        pytest.skip("PortAudio is not installed (libportaudio2)")
-    built = tmp_path_factory.mktemp("plugin") / "hydro_pcm.so"
-    source = HERE / "hydro_pcm.c"
-    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-DPIC"]
-    subprocess.run(["gcc", *flags, str(source), "-lasound", "-o", str(built)], check=True)
-    return built
+    return build_plugin(tmp_path_factory.mktemp("plugin"))
 
 
 @pytest.fixture
@@ -87,14 +69,7 @@ def bench(plugin: Path, tmp_path: Path) -> Bench:
         "hydro384": (384_000, 1, "S32_LE"),
         "hydro576": (576_000, 1, "S24_3LE"),
     }
-    lines = [f"<{STOCK_ALSA_CONF}>", f'pcm_type.hydro {{ lib "{plugin}" }}']
-    lines += [
-        f'pcm.{name} {{ type hydro file "{tmp_path / name}.raw" rate {rate} channels {channels} format {form} '
-        f'hint {{ show on description "{name}" }} }}'
-        for name, (rate, channels, form) in devices.items()
-    ]
-    conf = tmp_path / "alsa.conf"
-    conf.write_text("\n".join(lines) + "\n")
+    conf = write_alsa_conf(tmp_path, plugin, devices)
     return Bench(tmp_path, conf)
 
 
