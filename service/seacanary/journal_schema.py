@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from seacanary.errors import JournalError
+from seacanary.sqlite_versions import SqliteKind, is_empty
 
 SCHEMA_VERSION = 2
 # "SeaC", in SQLite's application_id: a file of another program is not written to.
@@ -43,45 +44,30 @@ ALTER TABLE dead_letters ADD COLUMN retry INTEGER NOT NULL DEFAULT 0;
 }
 
 
+# States are JSON in `states`: a change of one that defaults of its model do not bridge is a version of the journal too.
+JOURNAL = SqliteKind("journal", APPLICATION_ID, SCHEMA_VERSION, SCHEMA, JournalError, MIGRATIONS)
+
+
 def prepare(connection: sqlite3.Connection, path: Path, *, writing: bool) -> None:
     """Check that the file is a journal this version can use; who may write makes it one, or brings it up to date.
 
     Raises:
         JournalError: not a journal, damaged, or of a newer version.
     """
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application_id != APPLICATION_ID and (tables or not writing):
-        raise JournalError(f"{path}: this SQLite file is not a seacanary journal; name another path")
-    if version > SCHEMA_VERSION:
-        raise JournalError(
-            f"{path}: journal of version {version}, but this seacanary knows up to {SCHEMA_VERSION}; upgrade it"
-        )
+    new = writing and is_empty(connection)
+    version = SCHEMA_VERSION if new else JOURNAL.check(connection, path)
     if writing:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            _create(connection)
+        if new:
+            JOURNAL.create(connection)
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise JournalError(f"{path}: the journal is damaged ({verdict}); move it away and start again")
-    if writing and tables:
-        _migrate(connection, version)
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    """Lay out a new journal in one transaction: a kill leaves none or a whole one."""
-    connection.executescript(
-        f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    )
-
-
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring an older journal up to date in one transaction: a kill leaves the old one or the new one."""
-    steps = "".join(MIGRATIONS[step] for step in range(version, SCHEMA_VERSION))
-    if steps:
-        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        raise JournalError(
+            f"{path}: the journal is damaged ({verdict}); restore a backup (docs/backup.md), or move it away and begin anew"
+        )
+    if writing:
+        JOURNAL.migrate(connection, version)
 
 
 def locked(path: Path) -> IO[bytes]:

@@ -14,22 +14,26 @@ from typing import Any, Self
 
 from seacanary.cluster.fleet_hours import HourPart, HydrophoneHour, added_up
 from seacanary.errors import SeaCanaryError
+from seacanary.sqlite_versions import SqliteKind, is_empty
 
 HOUR = timedelta(hours=1)
+FILE_VERSION = 1
+# "SeaF", in SQLite's application_id.
+APPLICATION_ID = 0x53656146
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS parts (
+CREATE TABLE parts (
     hour TEXT NOT NULL, station TEXT NOT NULL, hydrophone TEXT NOT NULL, key TEXT NOT NULL,
     changes INTEGER NOT NULL, part BLOB NOT NULL,
     PRIMARY KEY (hour, station, hydrophone, key)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS hydrophones (
+CREATE TABLE hydrophones (
     station TEXT NOT NULL, hydrophone TEXT NOT NULL,
     first_hour TEXT NOT NULL, last_hour TEXT NOT NULL, heard_until TEXT NOT NULL, told_ms INTEGER NOT NULL,
     PRIMARY KEY (station, hydrophone)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS species (name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS place (next_offset INTEGER NOT NULL, told_ms INTEGER);
-INSERT INTO place SELECT 0, NULL WHERE NOT EXISTS (SELECT 1 FROM place);
+CREATE TABLE species (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE place (next_offset INTEGER NOT NULL, told_ms INTEGER);
+INSERT INTO place VALUES (0, NULL);
 """
 ADD_PART = """
 INSERT INTO parts VALUES (:hour, :station, :hydrophone, :key, :changes, :part)
@@ -52,6 +56,10 @@ ORDER BY hour, station, hydrophone, key
 
 class FleetStoreError(SeaCanaryError):
     """The file of hours cannot be read or written now."""
+
+
+# The first such files had the same tables and no version.
+FLEET = SqliteKind("file of hours", APPLICATION_ID, FILE_VERSION, SCHEMA, FleetStoreError, {0: ""}, oldest=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +119,18 @@ class FleetStore:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open, making the file if there is none."""
+        """Open, making the file if there is none, and bringing an older one up to date.
+
+        Raises:
+            FleetStoreError: it cannot be used, or a newer version has written it; without it, it is filled again.
+        """
         with _translated(path):
-            # Losing the latest commits with the power harms nothing: they are read again.
             connection = sqlite3.connect(path, check_same_thread=False)
-            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+            try:
+                _prepare(connection, path)
+            except BaseException:
+                connection.close()
+                raise
         return cls(connection, path)
 
     def close(self) -> None:
@@ -198,6 +213,17 @@ class FleetStore:
         with _translated(self._path):
             place: tuple[int, int | None] = self._connection.execute("SELECT * FROM place").fetchone()
         return place
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = FILE_VERSION
+    if is_empty(connection):
+        FLEET.create(connection)
+    else:
+        version = FLEET.check(connection, path)
+    # Losing the latest commits with the power harms nothing: they are read again.
+    connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+    FLEET.migrate(connection, version)
 
 
 def _row(told: Told) -> dict[str, Any]:

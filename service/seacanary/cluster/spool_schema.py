@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from seacanary.errors import SeaCanaryError
+from seacanary.sqlite_versions import SqliteKind, is_empty
 
 SCHEMA_VERSION = 1
 # "SeaI", in SQLite's application_id: a file of another program is not written to.
@@ -45,29 +46,25 @@ class SpoolError(SeaCanaryError):
     """The spool cannot be read or written."""
 
 
+SPOOL = SqliteKind("image spool", APPLICATION_ID, SCHEMA_VERSION, SCHEMA, SpoolError)
+
+
 def prepare(connection: sqlite3.Connection, path: Path, *, run: str) -> None:
-    """Check that the file is a spool this version can use; make a new one of an empty file.
+    """Check that the file is a spool this version can use, and bring an older one up to date; fill an empty file.
 
     Its pages are not read through: that takes minutes when hours of audio wait. Each record has its checksum.
 
     Raises:
-        SpoolError: not a spool, or of another version.
+        SpoolError: not a spool, or of a newer version.
     """
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and application_id != APPLICATION_ID:
-        raise SpoolError(f"{path}: this SQLite file is not an image spool; name another folder")
-    if tables and version != SCHEMA_VERSION:
-        raise SpoolError(f"{path}: spool of version {version}, this seacanary knows version {SCHEMA_VERSION}")
+    new = is_empty(connection)
+    version = SCHEMA_VERSION if new else SPOOL.check(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-    if not tables:
-        connection.executescript(
-            f"BEGIN; {SCHEMA} INSERT INTO run VALUES ('{run}');"
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
+    if new:
+        SPOOL.create(connection, rows=f"INSERT INTO run VALUES ('{run}');")
+    SPOOL.migrate(connection, version)
 
 
 def locked(path: Path) -> IO[bytes]:
