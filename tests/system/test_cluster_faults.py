@@ -218,7 +218,7 @@ def shipping(
         with edge.running(within=within, extra=extra) as process:
             assert process.wait(LONGEST_SITE_S) == 0, edge.log[-3000:]
     assert (edge.waiting(), edge.shed()) == (0, 0)
-    log.warning("all concluded %.0f s after the last image", cluster.wait_done(timeout_s=300))
+    log.warning("all concluded %.0f s after the last image", cluster.wait_done(timeout_s=LONGEST_SITE_S))
     log.warning("workers ended by themselves with %s", cluster.ended)
 
 
