@@ -17,6 +17,7 @@ from seacanary.audio import AudioBlock, PcmEncoding
 from seacanary.errors import SourceError, SourceLost, SourceUnusable
 from seacanary.handoff import Handoff
 from seacanary.sources.capture import Captured, Clock, Feed, Opening, captured_blocks, read_clocks
+from seacanary.sources.real_time import ask_for_real_time
 
 _ENCODINGS: dict[str, PcmEncoding] = {
     "S16_LE": "s16le",
@@ -139,6 +140,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         """The thread's body; hands a SourceLost over when the device fails."""
+        ask_for_real_time()
         try:
             while not self._stopping.is_set():
                 self._read_once()

@@ -19,6 +19,7 @@ from seacanary.sources.portaudio_devices import (
     sounddevice,
     usable_rates_hz,
 )
+from seacanary.sources.real_time import ask_for_real_time
 
 STOP_TIMEOUT_S = 5.0  # a healthy stream stops within one host period
 LOOK_TIMEOUT_S = 20.0  # a new process lists the devices within 1 s, on a small board under load in some
@@ -80,6 +81,7 @@ class OpenInput:
     def __init__(self, wanted: Wanted, device: InputDevice) -> None:
         self.wanted = wanted
         self._closing, self._finished = threading.Event(), threading.Event()
+        self._asked = False  # for the priority of PortAudio's thread, which only that thread itself can ask for
         self._label, self._module = device.label, sounddevice()
         self._stream: Stream = self._module.RawInputStream(
             device=device.index,
@@ -128,6 +130,9 @@ class OpenInput:
     def _take(self, data: Any, frames: int, time_info: Any, flags: Any) -> None:
         if self._closing.is_set():
             raise self._module.CallbackStop
+        if not self._asked:
+            self._asked = True
+            ask_for_real_time()
         self.wanted.callback(data, frames, time_info, flags)
 
     def _finish(self) -> None:
