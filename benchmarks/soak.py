@@ -1,147 +1,66 @@
-"""`make soak`: a station with 8 simulated hydrophones at 384 kHz in real time, watched from outside."""
+"""`make soak`: a whole station under a seeded storm of faults; the exit code says whether all was accounted for."""
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-import time
-from datetime import UTC, datetime
 from pathlib import Path
-from urllib.request import urlopen
 
-import numpy as np
-import psutil
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.soaking.judgement import judge
+from benchmarks.soaking.pictures import over_time
+from benchmarks.soaking.report import Report
+from benchmarks.soaking.soak_run import soak
 
 RESULTS = Path(__file__).parent / "soak.json"
-SAMPLE_EVERY_S = 5.0
-WARM_UP_S = 60.0
-HOP_S = 0.512
-LATENCY_TARGET_S = HOP_S + 0.5
-
-
-def config(folder: Path, *, hydrophones: int, port: int) -> Path:
-    """A station of simulated hydrophones with JSON Lines as its publisher."""
-    calls = {"bouts_per_min": 2}
-    tree = {
-        "station": {"name": "soak"},
-        "sources": [
-            {
-                "kind": "simulated",
-                "hydrophones": [f"h{i}" for i in range(hydrophones)],
-                "sample_rate_hz": 384_000,
-                "pace": "realtime",
-                "scene": {"seed": 1, "whistle": calls, "beluga_click": calls, "porpoise_click": calls},
-            }
-        ],
-        "journal": {"path": str(folder / "journal.db")},
-        "publishers": [{"kind": "jsonl", "path": str(folder / "events.jsonl")}],
-        "metrics": {"port": port},
-    }
-    path = folder / "station.yaml"
-    path.write_text(yaml.safe_dump(tree))
-    return path
-
-
-def scrape(port: int) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """All samples of /metrics by name and labels."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def total(samples: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str) -> float:
-    """Sum of a metric over its labels."""
-    return sum(value for (which, _), value in samples.items() if which == name)
-
-
-def quantile_bound(samples: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str, q: float) -> float:
-    """Upper edge of the histogram bucket that holds the quantile, seconds."""
-    buckets = sorted((float(dict(labels)["le"]), v) for (n, labels), v in samples.items() if n == f"{name}_bucket")
-    return next((edge for edge, count in buckets if count >= q * buckets[-1][1]), float("nan"))
-
-
-def watch(process: subprocess.Popen[str], *, port: int, minutes: float) -> tuple[list[tuple[float, float]], dict]:
-    """Sample memory until time is up; returns (s, MB) pairs and the last scrape."""
-    station, began = psutil.Process(process.pid), time.monotonic()
-    memory: list[tuple[float, float]] = []
-    latest: dict = {}
-    with Progress() as progress:
-        task = progress.add_task("soaking", total=minutes * 60)
-        while (running_s := time.monotonic() - began) < minutes * 60 and process.poll() is None:
-            time.sleep(SAMPLE_EVERY_S)
-            memory.append((running_s, station.memory_info().rss / 1e6))
-            latest = scrape(port)
-            progress.update(task, completed=running_s, description=f"{memory[-1][1]:.0f} MB")
-    return memory, latest
+PAGE = Path(__file__).parents[1] / "docs" / "soak.md"
+PICTURES = {"rss_mb": "resident memory, MB", "handles": "file handles", "threads": "threads"}
+LEAST_HOURS = 0.04
 
 
 def main() -> None:
-    """Soak and report."""
+    """Soak, judge, write it down."""
+    options = _options()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with tempfile.TemporaryDirectory(prefix="seacanary-soak-", ignore_cleanup_errors=True) as name:
+        folder = options.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            soaked = soak(folder, seconds=options.hours * 3600, seed=options.seed, progress=progress)
+    verdicts, gaps = judge(soaked)
+    report = Report(soaked, verdicts, gaps, command=f"make soak HOURS={options.hours:g} SEED={options.seed}")
+    _write(report, page=options.out, results=options.results)
+    for verdict in verdicts:
+        print(f"{'passed' if verdict.passed else 'FAILED'}  {verdict.name}")
+        for text in verdict.violations:
+            print(f"        {text}")
+    sys.exit(0 if report.passed else 1)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--hydrophones", type=int, default=8)
-    parser.add_argument("--port", type=int, default=9118)
+    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same storm")
+    parser.add_argument("--out", type=Path, default=PAGE, help="the report; pictures go beside it")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the figures, as JSON")
+    parser.add_argument("--keep", type=Path, help="a new folder for all that the soak leaves, logs among them")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="seacanary-soak-") as name:
-        path = config(Path(name), hydrophones=options.hydrophones, port=options.port)
-        command = [sys.executable, "-m", "seacanary.cli", "run", str(path), "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            time.sleep(10)
-            memory, latest = watch(process, port=options.port, minutes=options.minutes)
-            cpu_s = sum(psutil.Process(process.pid).cpu_times()[:2])
-            process.terminate()
-            lines = process.communicate(timeout=120)[0].splitlines()
-    report(memory, latest, summary=json.loads(lines[-1]), options=options, cpu_s=cpu_s)
+    if options.hours < LEAST_HOURS:
+        parser.error(f"--hours must be at least {LEAST_HOURS:g}: the faults need room")
+    return options
 
 
-def report(
-    memory: list[tuple[float, float]], latest: dict, *, summary: dict, options: argparse.Namespace, cpu_s: float
-) -> None:
-    """Print and store what came out."""
-    steady = np.array([pair for pair in memory if pair[0] >= min(WARM_UP_S, memory[-1][0] / 2)])
-    slope_mb_per_h = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0] * 3600)
-    events, windows = "seacanary_capture_to_event_seconds", "seacanary_capture_to_conclusion_seconds"
-    results = {
-        "minutes": options.minutes,
-        "hydrophones": options.hydrophones,
-        "windows_analysed": total(latest, "seacanary_windows_analysed_total"),
-        "windows_shed": total(latest, "seacanary_windows_shed_total"),
-        "samples_lost": total(latest, "seacanary_samples_lost_total"),
-        "balanced": summary["balanced"],
-        "events": summary["events"],
-        "rss_mb_first": round(float(steady[0, 1]), 1),
-        "rss_mb_last": round(float(steady[-1, 1]), 1),
-        "rss_slope_mb_per_h": round(slope_mb_per_h, 2),
-        "capture_to_event_p50_bucket_s": quantile_bound(latest, events, 0.50),
-        "capture_to_event_p99_bucket_s": quantile_bound(latest, events, 0.99),
-        "capture_to_conclusion_p99_bucket_s": quantile_bound(latest, windows, 0.99),
-        "latency_target_s": LATENCY_TARGET_S,
-        "model_id": next(dict(labels)["model"] for (name, labels) in latest if name == "seacanary_build_info"),
-        "cpu_cores_used": round(cpu_s / (memory[-1][0] + 10), 2),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    Console().print_json(data=results)
-    misses = [
-        text
-        for missed, text in (
-            (results["windows_shed"] > 0, "windows were shed"),
-            (not results["balanced"], "the ledger does not balance"),
-            (results["capture_to_event_p99_bucket_s"] > LATENCY_TARGET_S, "p99 capture-to-event is over hop + 0.5 s"),
-        )
-        if missed
-    ]
-    if misses:
-        sys.exit("soak missed: " + "; ".join(misses))
+def _write(report: Report, *, page: Path, results: Path) -> None:
+    names = {}
+    for what, title in PICTURES.items():
+        names[title] = f"{page.stem}-{what.removesuffix('_mb')}.svg"
+        soaked = report.soaked
+        picture = over_time(what, title, soaked.lives, soaked.struck, seconds=soaked.seconds)
+        (page.parent / names[title]).write_text(picture)
+    page.write_text(report.page(names))
+    results.write_text(json.dumps(report.figures(), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A whole station under a seeded storm of faults, and what it is judged by."""
