@@ -17,6 +17,7 @@ from rich.table import Table
 
 from seacanary import __version__
 from seacanary.analysis import Analysis, AnalysisOptions, recordings_in, samples_in
+from seacanary.backup.command import add_backup
 from seacanary.benchmark import measure
 from seacanary.checking import facts_of
 from seacanary.cluster_commands import add_cluster_commands
@@ -53,6 +54,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(webhooks_app(), name="webhooks")
 add_cluster_commands(app)
 add_doctor(app)
+add_backup(app)
 
 ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 Model = Annotated[

@@ -150,6 +150,29 @@ class JournalStore:
         self._last = last
         return entries
 
+    def take_back(self, entries: Iterable[JournalEntry], *, publisher: str) -> int:
+        """Store entries with the places they had once, and that a publisher has delivered them; all or none.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            JournalError: they do not follow on the newest, or cannot be stored.
+        """
+        last, count = self._last, 0
+        with self._transaction() as connection:
+            for entry in entries:
+                place = (entry.sequence, entry.entry_ms, entry.entry_step)
+                if place[0] != last[0] + 1 or place[1:] <= last[1:] or not _inserted(connection, entry):
+                    raise JournalError(
+                        f"{self._path}: entry {place} cannot follow {last}, or its event is here already"
+                    )
+                last, count = place, count + 1
+            if count:
+                connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (publisher, last[0]))
+        self._last = last
+        return count
+
     def read_after(self, sequence: int, limit: int) -> list[JournalEntry]:
         """Up to `limit` entries after `sequence`, in order."""
         query = f"SELECT {ENTRY_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"

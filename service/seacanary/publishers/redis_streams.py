@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from seacanary.errors import DeliveryLost, DeliveryRetryable
+from seacanary.errors import ConfigError, DeliveryLost, DeliveryRetryable
 from seacanary.events import CloudEvent, JournalEntry, PresenceEvent
 
 SCHEMES = ("redis", "rediss", "unix")
@@ -36,6 +36,9 @@ class RedisStreamsSection(BaseModel):
     url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         description="redis://[USER:PASSWORD@]HOST:PORT/DB, rediss:// for TLS, unix:///PATH",
+    )
+    password_file: Path | None = Field(
+        None, description="file whose first line is the password, in place of one in `url`; read at the start"
     )
     stream: str = Field(
         "{seacanary}:events",
@@ -53,6 +56,16 @@ class RedisStreamsSection(BaseModel):
         _check(url.get_secret_value())
         return url
 
+    @field_validator("password_file")
+    @classmethod
+    def _one_of_both(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None:
+            url = info.data.get("url")
+            if url is not None and urlsplit(url.get_secret_value()).password:
+                raise ValueError("the url has a password too; give one of them")
+            _first_line(file)
+        return file
+
     @field_validator("ca_file")
     @classmethod
     def _readable(cls, ca_file: Path | None) -> Path | None:
@@ -62,6 +75,14 @@ class RedisStreamsSection(BaseModel):
             except OSError as exc:
                 raise ValueError(f"{ca_file}: no certificates can be read: {exc.strerror or exc}") from exc
         return ca_file
+
+    def login(self) -> dict[str, str]:
+        """What redis-py is told beside the URL.
+
+        Raises:
+            ValueError: the file cannot be read any more.
+        """
+        return {} if self.password_file is None else {"password": _first_line(self.password_file)}
 
     @property
     def place(self) -> str:
@@ -255,10 +276,28 @@ def _states(entries: Sequence[JournalEntry]) -> dict[Any, Any]:
     return {f"{event.hydrophone}/{event.species}": event.model_dump_json() for event in presences}
 
 
+def _first_line(file: Path) -> str:
+    try:
+        line = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ValueError(f"{file}: no password can be read: {getattr(exc, 'strerror', None) or 'not text'}") from None
+    if not line:
+        raise ValueError(f"{file}: its first line is empty; it must be the password")
+    return line
+
+
 def _client(section: RedisStreamsSection) -> Redis:
-    """A client that never retries by itself: delivery decides when to try again."""
+    """A client that never retries by itself: delivery decides when to try again.
+
+    Raises:
+        ConfigError: the password's file cannot be read any more.
+    """
     url = section.url.get_secret_value()
     tls: dict[str, Any] = {"ssl_ca_certs": str(section.ca_file)} if section.ca_file else {}
+    try:
+        login = section.login()
+    except ValueError as exc:
+        raise ConfigError(f"publisher {section.name}: {exc}") from exc
     client: Redis = Redis.from_url(
         url,
         decode_responses=True,
@@ -266,5 +305,6 @@ def _client(section: RedisStreamsSection) -> Redis:
         socket_timeout=None,
         retry=Retry(NoBackoff(), 0),
         **(tls if url.startswith("rediss:") else {}),
+        **login,
     )
     return client
