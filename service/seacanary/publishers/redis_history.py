@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from seacanary.errors import DeliveryRetryable
 from seacanary.events import EVENT, JournalEntry
-from seacanary.publishers.redis_streams import START, RedisStreamsSection, StreamPosition, tls_options
+from seacanary.publishers.redis_streams import START, RedisStreamsSection, StreamPosition, login_options
 
 AT_ONCE = 500
 
@@ -82,6 +82,6 @@ def _client(section: RedisStreamsSection) -> Redis:
         decode_responses=True,
         socket_connect_timeout=section.connect_timeout_s,
         socket_timeout=section.connect_timeout_s,
-        **tls_options(section),
+        **login_options(section),
     )
     return client

@@ -292,19 +292,26 @@ def _client(section: RedisStreamsSection) -> Redis:
     Raises:
         ConfigError: the password's file cannot be read any more.
     """
-    url = section.url.get_secret_value()
-    tls: dict[str, Any] = {"ssl_ca_certs": str(section.ca_file)} if section.ca_file else {}
-    try:
-        login = section.login()
-    except ValueError as exc:
-        raise ConfigError(f"publisher {section.name}: {exc}") from exc
     client: Redis = Redis.from_url(
-        url,
+        section.url.get_secret_value(),
         decode_responses=True,
         socket_connect_timeout=section.connect_timeout_s,
         socket_timeout=None,
         retry=Retry(NoBackoff(), 0),
-        **(tls if url.startswith("rediss:") else {}),
-        **login,
+        **login_options(section),
     )
     return client
+
+
+def login_options(section: RedisStreamsSection) -> dict[str, Any]:
+    """What redis-py is told of passwords and certificates beside the URL.
+
+    Raises:
+        ConfigError: the password's file cannot be read any more.
+    """
+    encrypted = section.url.get_secret_value().startswith("rediss:")
+    tls = {"ssl_ca_certs": str(section.ca_file)} if section.ca_file and encrypted else {}
+    try:
+        return {**tls, **section.login()}
+    except ValueError as exc:
+        raise ConfigError(f"publisher {section.name}: {exc}") from exc
