@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ LEAST_HOURS = 0.04
 def main() -> None:
     """Soak, judge, write it down."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started and mounted is ended and unmounted
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory(prefix="seacanary-soak-", ignore_cleanup_errors=True) as name:
         folder = options.keep or Path(name)

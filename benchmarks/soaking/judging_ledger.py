@@ -113,6 +113,7 @@ def _figures(hydrophone: str, lives: Sequence[Life], gaps: Sequence[Gap], *, rat
     spent = {f"{what}_s": round(_summed(hydrophone, lives, what) / rate_hz, 2) for what in LEDGER}
     nobody_s = sum(gap.lasts_s for gap in gaps if gap.kind == "nobody listened")
     silent_s = sum(gap.lasts_s for gap in gaps if gap.kind == "silent")
+    off_s = [misplaced_s(counts, rate_hz=rate_hz) for counts in heard]
     span_s = heard[-1][-1].at_s - heard_from_s(heard[0], rate_hz=rate_hz)
     return {
         "span_s": round(span_s, 2),
@@ -120,7 +121,7 @@ def _figures(hydrophone: str, lives: Sequence[Life], gaps: Sequence[Gap], *, rat
         "nobody_listened_s": round(nobody_s, 2),
         "silent_s": round(silent_s, 2),
         "residual_s": round(span_s - spent_total(spent) - nobody_s - silent_s, 2),
-        "worst_misplaced_s": round(max((misplaced_s(c, rate_hz=rate_hz) for c in heard), key=lambda off_s: abs(off_s)), 2),
+        "worst_misplaced_s": round(max(off_s, key=abs), 2),
     }
 
 
