@@ -4,7 +4,7 @@ PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 VENV := .venv
 MODELS_VENV := .venv-models
 PIP := -m pip --disable-pip-version-check --quiet
-SYSTEM_TEST_PACKAGES := redis-server libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium openjdk-17-jre-headless maven
+SYSTEM_TEST_PACKAGES := redis-server systemd shellcheck libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium openjdk-17-jre-headless maven
 CONFIG ?=
 SECONDS ?=
 MINUTES ?= 30
@@ -78,6 +78,21 @@ reproduce: $(MODELS_VENV)/.ready ## the table of networks, masks and fusions, pr
 .PHONY: dashboards
 dashboards: $(VENV)/.ready-dev ## write dashboards/*.json anew from dashboards/source
 	$(VENV)/bin/python -m dashboards.source
+
+.PHONY: image-test
+image-test: $(VENV)/.ready-dev ## the container image: built without an engine, run with a read-only root (as root; no registry needed)
+	@deploy/system-packages.sh REQUIRED buildah debootstrap iproute2 shellcheck
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[image-test]'
+	tests/image/make-base.sh build/image/base
+	PYTHON=$(VENV)/bin/python tests/image/build-image.sh cpu build/image build/image/base
+	$(VENV)/bin/python -m pytest tests/image/test_contents.py tests/image/test_running.py tests/service/test_image_files.py
+
+.PHONY: install-test
+install-test: $(VENV)/.ready-dev ## deploy/install.sh and the systemd unit on a Debian 12 that systemd boots (as root)
+	@deploy/system-packages.sh REQUIRED debootstrap shellcheck systemd systemd-container
+	tests/image/make-base.sh build/image/base
+	tests/image/make-bootable.sh build/image/base build/image/machine
+	$(VENV)/bin/python -m pytest tests/image/test_install.py tests/system/test_systemd.py
 
 .PHONY: helm-test
 helm-test: $(VENV)/.ready-dev ## the Helm chart: lint, every role, wrong values, a real API server (needs Go; builds its tools once)
