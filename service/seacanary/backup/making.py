@@ -26,7 +26,7 @@ from seacanary.backup.manifest import (
     Manifest,
     Places,
 )
-from seacanary.backup.tape import put, require_known_ending, written
+from seacanary.backup.tape import OWNER_ONLY, put, require_known_ending, written
 from seacanary.backup.verifying import verified
 from seacanary.config import Configuration, StationConfig
 from seacanary.errors import JournalError
@@ -106,7 +106,8 @@ class _Work:
 
     def write(self, part: Path) -> None:
         """Write the whole tape and have it on the disk."""
-        with part.open("xb", opener=_owner_only) as file:
+        # A configuration may hold passwords.
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
             with written(file, name=part.name) as tape:
                 self._put(tape, CONFIG, self._config_path)
                 journal = self._put_journal(tape)
@@ -231,11 +232,6 @@ def _refuse_existing(target: Path, *, force: bool) -> None:
         raise BackupError(f"{target.parent}: there is no such folder; make it first")
     if target.exists() and not force:
         raise BackupError(f"{target}: is there already; name another file, or give --force to replace it")
-
-
-def _owner_only(path: str, flags: int) -> int:
-    """A configuration may hold passwords."""
-    return os.open(path, flags, 0o600)
 
 
 def _sync(path: Path, flags: int) -> None:
