@@ -59,11 +59,25 @@ def test_a_redis_that_asks_for_another_password(station: FaultyStation, tmp_path
     assert "wrong-one" not in str(finding)
 
 
+def test_a_redis_user_with_the_rights_of_a_publisher_alone_is_well(station: FaultyStation, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("s3cret\n")
+    with RedisServer(tmp_path / "redis") as server:
+        rights = ["on", ">s3cret", "~*", "+@stream", "+@transaction", "+hset"]
+        command = ["redis-cli", "-u", server.url, "ACL", "SETUSER", "canary", *rights]
+        subprocess.run(command, check=True, capture_output=True)
+        url = server.url.replace("redis://", "redis://canary@")
+        publisher = {"kind": "redis_streams", "url": url, "password_file": str(file)}
+        findings = station.found(publishers=[publisher])
+    assert not [finding for finding in wrong(findings) if "redis" in finding.name]
+    assert any("may not ask Redis for more" in finding.seen for finding in findings)
+
+
 def test_a_redis_in_which_another_program_has_our_key(station: FaultyStation, tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server:
         subprocess.run(["redis-cli", "-u", server.url, "RPUSH", "whales", "x"], check=True, capture_output=True)
         finding = of(station.found(**redis_publisher(server, stream="whales")), "broken")
-    assert "the key whales holds a list" in finding.seen
+    assert "the key whales of redis://127.0.0.1" in finding.seen
     assert "name another one under `stream`" in finding.remedy
 
 
@@ -171,7 +185,7 @@ def test_beside_a_station_that_runs_it_asks_the_station(tmp_path: Path) -> None:
     config.write_text(yaml.safe_dump(tree))
     station = subprocess.Popen([*COMMAND, "run", str(config), "--json"], stdout=subprocess.DEVNULL)
     try:
-        told = _told_while_running(config)
+        told = _told_while_running(config, station)
     finally:
         station.send_signal(signal.SIGINT)
         station.wait(60)
@@ -182,10 +196,10 @@ def test_beside_a_station_that_runs_it_asks_the_station(tmp_path: Path) -> None:
     assert told["exit_code"] in (0, 1)
 
 
-def _told_while_running(config: Path) -> dict[str, Any]:
+def _told_while_running(config: Path, station: subprocess.Popen[bytes]) -> dict[str, Any]:
     """What the doctor says, once the station has begun its work."""
     until_s = time.monotonic() + 120
-    while time.monotonic() < until_s:
+    while time.monotonic() < until_s and station.poll() is None:
         light = subprocess.run(
             [*COMMAND, "doctor", str(config), "--json", "--skip", "model", "--skip", "capacity"],
             capture_output=True, check=False, timeout=100,

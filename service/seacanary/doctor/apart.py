@@ -3,14 +3,17 @@
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from seacanary.errors import SeaCanaryError
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 _END_S = 2.0
 
@@ -31,15 +34,31 @@ def apart(call: Callable[[], T], *, limit_s: float) -> T:
         Died: the process was ended by what it did.
         SeaCanaryError: as the call.
     """
+    return apart_telling(partial(_in_silence, call), hear=lambda _: None, limit_s=limit_s)
+
+
+def apart_telling(call: Callable[[Callable[[W], None]], T], *, hear: Callable[[W], None], limit_s: float) -> T:
+    """As apart, of a call that tells how it gets on.
+
+    Args:
+        call: is given a function that takes a word of it to `hear`.
+        hear: called here, before the call has returned.
+        limit_s: as of apart.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(theirs, call), daemon=True)
     process.start()
     theirs.close()
+    until_s = time.monotonic() + limit_s
     try:
-        if not ours.poll(limit_s):
-            raise TimeoutError
-        answer: T | Exception = ours.recv()
+        while True:
+            if not ours.poll(max(0.0, until_s - time.monotonic())):
+                raise TimeoutError
+            over, said = ours.recv()
+            if over:
+                break
+            hear(said)
     except EOFError:
         process.join(_END_S)
         raise Died(f"it ended the process it ran in (exit code {process.exitcode})") from None
@@ -47,19 +66,24 @@ def apart(call: Callable[[], T], *, limit_s: float) -> T:
         ours.close()
         process.kill()
         process.join(_END_S)
-    if isinstance(answer, Exception):
-        raise answer
+    if isinstance(said, Exception):
+        raise said
+    answer: T = said
     return answer
 
 
-def _answer(to: Connection, call: Callable[[], object]) -> None:
+def _in_silence(call: Callable[[], T], _: Callable[[object], None]) -> T:
+    return call()
+
+
+def _answer(to: Connection, call: Callable[[Callable[[object], None]], object]) -> None:
     """The body of the new process; libraries that complain on stderr are not heard."""
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
-        answer = call()
+        answer = call(lambda word: to.send((False, word)))
     except Exception as exc:  # noqa: BLE001  # raised again in the process that asked
         answer = exc if isinstance(exc, SeaCanaryError) else Died(f"{type(exc).__name__}: {exc}")
     with suppress(BrokenPipeError):
-        to.send(answer)
+        to.send((True, answer))
     to.close()

@@ -76,6 +76,7 @@ def diagnose(
 
 def side_by_side(subject: Subject) -> list[Check]:
     """Checks that do not disturb one another."""
+    station = subject.station.station.name if subject.station else "worker"
     return [
         Check("configuration", partial(configuration, subject)),
         Check("running", partial(running, subject)),
@@ -91,7 +92,7 @@ def side_by_side(subject: Subject) -> list[Check]:
         Check("journal", partial(journal.journals, subject), journal.LIMIT_S),
         Check("deliveries", partial(deliveries, subject)),
         *_kafka(subject),
-        *(check for section in subject.publishers for check in _publisher(subject, section)),
+        *(check for section in subject.publishers for check in publisher(section, station, send=subject.send)),
     ]
 
 
@@ -105,16 +106,22 @@ def _kafka(subject: Subject) -> Iterator[Check]:
         yield Check("kafka", partial(kafka.cluster, subject.kafka, subject.config.role), FAR_LIMIT_S)
 
 
-def _publisher(subject: Subject, section: PublisherSection) -> Iterator[Check]:
-    station = subject.station.station.name if subject.station else "worker"
+def publisher(section: PublisherSection, station: str, *, send: bool) -> Iterator[Check]:
+    """Checks of one destination.
+
+    Args:
+        section: of the configuration.
+        station: its name, for test messages.
+        send: whether they may be sent.
+    """
     look: Callable[[], Iterable[Finding]]
     match section:
         case RedisStreamsSection():
             look = partial(redis, section)
         case WebhookSection():
-            look = partial(webhook, section, station, send=subject.send)
+            look = partial(webhook, section, station, send=send)
         case NotifySection():
-            look = partial(channel, section, station, send=subject.send)
+            look = partial(channel, section, station, send=send)
         case KafkaEventsSection():
             look = partial(kafka.publisher, section)
         case JsonLinesSection():

@@ -37,10 +37,11 @@ def written_to(subject: Subject) -> Mapping[str, Path]:
 def folders(subject: Subject) -> Iterator[Finding]:
     """Write a little into each, and take it away again."""
     for what, folder in written_to(subject).items():
-        yield _tried(f"folder of {what}", folder)
+        yield tried(f"folder of {what}", folder)
 
 
-def _tried(name: str, folder: Path) -> Finding:
+def tried(name: str, folder: Path) -> Finding:
+    """Write a little into a folder, or where it would be made."""
     try:
         place = nearest(folder)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".seacanary-doctor-") as file:

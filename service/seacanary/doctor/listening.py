@@ -1,6 +1,7 @@
 """Listening to a source for some seconds, as a station would. Run in a process of its own: drivers hang and abort."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
@@ -82,17 +83,18 @@ def fitted_rate_hz(arrivals: list[tuple[float, int]]) -> float | None:
     return float(np.polyfit(times - times[0], samples, 1)[0])
 
 
-def listen(section: SourceSection, *, opening_s: float) -> Attempt:
+def listen(section: SourceSection, *, opening_s: float, hear: Callable[[AudioBlock], None] = lambda _: None) -> Attempt:
     """Open a source and hear it for LISTEN_S.
 
     Args:
         section: of the configuration.
         opening_s: longest wait for the first block.
+        hear: told of each block.
     """
-    return asyncio.run(_listen(section, opening_s))
+    return asyncio.run(_listen(section, opening_s, hear))
 
 
-async def _listen(section: SourceSection, opening_s: float) -> Attempt:
+async def _listen(section: SourceSection, opening_s: float, hear: Callable[[AudioBlock], None]) -> Attempt:
     source = open_source(section, done=(), on_file_done=lambda _: None)
     tallies: dict[str, _Tally] = {}
     loop = asyncio.get_running_loop()
@@ -104,6 +106,7 @@ async def _listen(section: SourceSection, opening_s: float) -> Attempt:
                     if not tallies:
                         patience.reschedule(loop.time() + LISTEN_S)
                     tallies.setdefault(block.hydrophone, _Tally(block.sample_rate_hz)).add(block)
+                    hear(block)
     except TimeoutError:
         if not tallies:
             return Attempt({}, f"nothing came within {opening_s:g} s", "silent")

@@ -28,18 +28,38 @@ def redis(section: RedisStreamsSection) -> Iterator[Finding]:
         socket_connect_timeout=section.connect_timeout_s,
         socket_timeout=ANSWER_S,
         **tls,
+        **section.login(),
     )
     with closing(client):
         try:
-            info = cast("Mapping[str, Any]", client.info())
-            kind = str(client.type(section.stream))
-            length = int(client.xlen(section.stream)) if kind == "stream" else 0
+            length = int(client.xlen(section.stream))
+            info = _info(client)
         except RedisError as exc:
-            yield _unwell(name, section, exc)
+            yield _not_a_stream(name, section) if "WRONGTYPE" in str(exc) else _unwell(name, section, exc)
             return
-    yield from _wrongs(name, section, info, kind)
+    if info is None:
+        yield ok(name, f"{section.place}: {length:,} entries; this user may not ask Redis for more (INFO)")
+        return
+    yield from _wrongs(name, info)
     policy = info.get("maxmemory_policy", "?")
     yield ok(name, f"{section.place}: Redis {info.get('redis_version')}, {length:,} entries, eviction {policy}")
+
+
+def _info(client: Redis) -> Mapping[str, Any] | None:
+    """What Redis says of itself; None: a user with the rights of a publisher alone is not told."""
+    try:
+        return cast("Mapping[str, Any]", client.info())
+    except NoPermissionError:
+        return None
+
+
+def _not_a_stream(name: str, section: RedisStreamsSection) -> Finding:
+    return broken(
+        name,
+        f"the key {section.stream} of {section.place} holds something else than a stream",
+        means="no event can be written there",
+        remedy="another program uses that key: name another one under `stream`",
+    )
 
 
 def _unwell(name: str, section: RedisStreamsSection, exc: RedisError) -> Finding:
@@ -50,7 +70,7 @@ def _unwell(name: str, section: RedisStreamsSection, exc: RedisError) -> Finding
             name,
             seen,
             means=f"it does not let this user in; {waits}",
-            remedy="correct user and password in the publisher's url, or the user's rights (ACL) in Redis",
+            remedy="correct user and password in the publisher's url (or password_file), or its rights in Redis (ACL)",
         )
     return broken(
         name,
@@ -60,14 +80,7 @@ def _unwell(name: str, section: RedisStreamsSection, exc: RedisError) -> Finding
     )
 
 
-def _wrongs(name: str, section: RedisStreamsSection, info: Mapping[str, Any], kind: str) -> Iterator[Finding]:
-    if kind not in ("stream", "none"):
-        yield broken(
-            name,
-            f"the key {section.stream} holds a {kind}, not a stream",
-            means="no event can be written there",
-            remedy="another program uses that key: name another one under `stream`",
-        )
+def _wrongs(name: str, info: Mapping[str, Any]) -> Iterator[Finding]:
     version = tuple(int(part) for part in str(info.get("redis_version", "0.0")).split(".")[:2])
     if version < LEAST_VERSION:
         yield broken(

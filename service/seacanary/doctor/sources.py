@@ -39,7 +39,7 @@ def source(subject: Subject, place: int) -> Iterator[Finding]:
     feed = f"{place}-{section.kind}"
     name = f"source {feed}"
     if isinstance(section, FilesSection):
-        yield from _recordings(name, section)
+        yield from recordings(name, section)
     elif subject.running:
         yield from _in_use(name, feed, section, subject)
     else:
@@ -69,10 +69,10 @@ def _tried(name: str, section: SourceSection) -> Iterator[Finding]:
     try:
         attempt = apart(partial(listen, section, opening_s=OPENING_S), limit_s=LISTEN_LIMIT_S)
     except TimeoutError:
-        yield _hanging(name)
+        yield hanging(name)
         return
     except Died as exc:
-        yield _aborted(name, exc)
+        yield aborted(name, exc)
         return
     yield from judged(name, section, attempt)
 
@@ -193,7 +193,8 @@ def _wrong_rate(name: str, hydrophone: str, nominal_hz: int, true_hz: float) -> 
     )
 
 
-def _hanging(name: str) -> Finding:
+def hanging(name: str) -> Finding:
+    """Opening it did not come back."""
     return broken(
         name,
         f"its driver has not answered within {LISTEN_LIMIT_S:g} s",
@@ -202,7 +203,8 @@ def _hanging(name: str) -> Finding:
     )
 
 
-def _aborted(name: str, exc: Died) -> Finding:
+def aborted(name: str, exc: Died) -> Finding:
+    """Opening it ended the process."""
     return broken(
         name,
         f"opening it fails badly: {exc}",
@@ -211,7 +213,8 @@ def _aborted(name: str, exc: Died) -> Finding:
     )
 
 
-def _recordings(name: str, section: FilesSection) -> Iterator[Finding]:
+def recordings(name: str, section: FilesSection) -> Iterator[Finding]:
+    """A file or a folder of recordings; nothing is played."""
     path = section.path
     if not path.exists():
         yield broken(

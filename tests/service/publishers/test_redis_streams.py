@@ -55,3 +55,27 @@ def test_certificates_that_are_not_there_are_refused(tmp_path: Path) -> None:
 
 def test_a_wait_without_end_is_refused() -> None:
     assert "finite number" in refusal(connect_timeout_s=float("inf"))
+
+
+def test_a_password_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "redis-password"
+    file.write_text("first line\nsecond\n")
+    section = RedisStreamsSection.model_validate({"password_file": str(file)})
+    assert section.login() == {"password": "first line"}
+    assert "first line" not in repr(section)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "message"),
+    [
+        ("", "redis://host/0", "its first line is empty"),
+        (None, "redis://host/0", "no password can be read: No such file"),
+        ("x", "redis://:secret@host/0", "the url has a password too"),
+    ],
+)
+def test_a_password_file_that_is_none_is_refused(text: str | None, url: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "redis-password"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ValidationError, match=message):
+        RedisStreamsSection.model_validate({"url": url, "password_file": str(file)})
