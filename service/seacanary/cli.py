@@ -28,8 +28,10 @@ from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
 from seacanary.doctor.command import add_doctor
 from seacanary.event_lines import one_line
 from seacanary.events import CloudEvent, JournalEntry
+from seacanary.init.command import add_init
 from seacanary.journal_reading import rewind_publisher, tail_journal
 from seacanary.log_outlet import LogOutlet
+from seacanary.reload_command import add_reload
 from seacanary.reports import ReportFormat, Sheet
 from seacanary.roles import read_any
 from seacanary.runner import Runner
@@ -54,7 +56,9 @@ app.add_typer(events_app, name="events")
 app.add_typer(webhooks_app(), name="webhooks")
 add_cluster_commands(app)
 add_doctor(app)
+add_init(app)
 add_backup(app)
+add_reload(app)
 
 ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 Model = Annotated[
@@ -88,10 +92,11 @@ def _common(
 def run(config: ConfigPath, as_json: AsJson = False, seconds: Seconds = None) -> None:
     """Run a station until Ctrl-C.
 
-    What was captured before Ctrl-C is still analysed, journalled and published, and the ledger is shown.
+    What was captured before Ctrl-C is still analysed, journalled and published, and the ledger is shown. SIGHUP, or
+    `seacanary reload`, has it read the configuration again.
     """
     station = or_exit(lambda: read_config(config))
-    _run_station(station, as_json=as_json, seconds=seconds)
+    _run_station(station, as_json=as_json, seconds=seconds, file=config.absolute())
 
 
 @app.command(epilog=EPILOG)
@@ -265,12 +270,14 @@ def version(as_json: AsJson = False) -> None:
     typer.echo(json.dumps({"seacanary": __version__}) if as_json else f"seacanary {__version__}")
 
 
-def _run_station(config: StationConfig, *, as_json: bool, seconds: float | None) -> None:
+def _run_station(config: StationConfig, *, as_json: bool, seconds: float | None, file: Path | None = None) -> None:
     detector = or_exit(lambda: Detector.load(config.model))
     if detector.provider != PROVIDER_NAMES[config.model.providers[0]]:
         err.print(f"[yellow]warning:[/] model.providers asks for {config.model.providers[0]} first; running on "
                   f"{detector.provider}", highlight=False)  # fmt: skip
-    runner = or_exit(lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds))
+    runner = or_exit(
+        lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds, file=file)
+    )
     summary = or_exit(runner.run)
     if summary.troubles:
         raise typer.Exit(1)
