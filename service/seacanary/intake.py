@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from seacanary.audio import AudioBlock, Window
-from seacanary.clock import StreamClock
+from seacanary.audio import Arrival, AudioBlock, Window
+from seacanary.clock import STEP_S, StreamClock
 from seacanary.ledger import Ledger
 from seacanary.resampling import StreamResampler
 from seacanary.windowing import Cut, RollingWindows
@@ -67,6 +67,7 @@ class _Stream:
     run: _Run
     end_sample: int
     time_known: bool
+    arrival: Arrival | None = None  # of the sample before end_sample
     files: deque[tuple[int, str | None]] = field(default_factory=lambda: deque(maxlen=FILES_REMEMBERED))
 
     def reads(self, block: AudioBlock) -> None:
@@ -141,6 +142,7 @@ class Intake:
         result, stream = self._continued(unheard)
         if unheard.arrival is not None:
             stream.clock.observe(unheard.end_sample, unheard.arrival)
+            stream.arrival = unheard.arrival
         stream.reads(unheard)
         self.ledger.captured(unheard.first_sample, unheard.samples.size)
         stream.end_sample = unheard.end_sample
@@ -206,7 +208,7 @@ class Intake:
         return _Run(block.first_sample, resampler, windows_end=block.first_sample)
 
     def _change_epoch(self, block: AudioBlock, stream: _Stream) -> tuple[IntakeResult, _Stream]:
-        """End the epoch; what was lost up to the next is measured in UTC, for want of a common count."""
+        """End the epoch; what was lost up to the next is measured in time, for want of a common count."""
         ended = self._end_run(stream, pad=self._pad_at_end)
         lost = _lost_between(stream, block)
         same_epoch = block.epoch == stream.epoch
@@ -268,11 +270,24 @@ def _continues(block: AudioBlock, stream: _Stream) -> bool:
 
 
 def _lost_between(stream: _Stream, block: AudioBlock) -> int:
-    """Samples of the block's rate between an epoch and the next; none can be told of undated recordings."""
+    """Samples of the block's rate between an epoch and the next; none can be told of undated recordings.
+
+    UTC measures a pause best, as late arrivals do not disturb it; but not across a step of the system
+    clock, which would be taken for a loss, or hide one: then the arrivals' monotonic clock does.
+    """
     if not (stream.time_known and block.time_known):
         return 0
+    if stream.arrival and block.arrival and _clock_stepped(stream.clock, stream.arrival, block.arrival):
+        pause_s = block.arrival.monotonic_s - stream.arrival.monotonic_s
+        return max(0, round(pause_s * block.sample_rate_hz) - block.samples.size)
     pause = block.epoch - stream.clock.utc(stream.end_sample)
     return max(0, round(pause.total_seconds() * block.sample_rate_hz) + block.first_sample)
+
+
+def _clock_stepped(clock: StreamClock, before: Arrival, after: Arrival) -> bool:
+    """Whether the system clock stepped while the stream was heard, or in the pause behind it."""
+    moved_s = (after.system_s - after.monotonic_s) - (before.system_s - before.monotonic_s)
+    return clock.step_count > 0 or abs(moved_s) > STEP_S
 
 
 def _floor(model_sample: int, stream: _Stream, model_rate_hz: int) -> int:

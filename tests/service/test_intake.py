@@ -250,6 +250,24 @@ def test_between_epochs_the_loss_is_measured_in_utc() -> None:
     assert result.windows[-1].epoch == later
 
 
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+@pytest.mark.parametrize("stepped_at_s", [5.0, 11.0], ids=["while heard", "while away"])
+def test_between_epochs_a_step_of_the_clock_is_no_loss_and_hides_none(step_s: float, stepped_at_s: float) -> None:
+    rate_hz, pause_s = 8_000, 3.0
+
+    def arrival(now_s: float) -> Arrival:
+        return Arrival(EPOCH.timestamp() + now_s + (step_s if now_s > stepped_at_s else 0.0), 50.0 + now_s)
+
+    station = intake()
+    for second in range(10):
+        heard = block(audio(rate_hz), second * rate_hz, rate_hz=rate_hz, arrival=arrival(second + 1.0))
+        station.push(heard)
+    back = arrival(10 + pause_s + 1)
+    epoch = datetime.fromtimestamp(back.system_s - 1, UTC)
+    station.push(block(audio(rate_hz), rate_hz=rate_hz, epoch=epoch, arrival=back))
+    assert station.ledger.totals.lost == pause_s * rate_hz
+
+
 def test_an_epoch_that_begins_before_the_last_one_ended_loses_nothing() -> None:
     station = intake()
     early = EPOCH + timedelta(seconds=0.5)
