@@ -7,7 +7,8 @@ PIP := -m pip --disable-pip-version-check --quiet
 SYSTEM_TEST_PACKAGES := redis-server systemd shellcheck libportaudio2 libasound2 libasound2-dev libasound2-plugins gcc libc6-dev ffmpeg openssl prometheus prometheus-alertmanager chromium openjdk-17-jre-headless maven
 CONFIG ?=
 SECONDS ?=
-MINUTES ?= 30
+HOURS ?=
+SEED ?= 1
 
 .DEFAULT_GOAL := help
 
@@ -63,8 +64,12 @@ bench-cluster: $(VENV)/.ready-dev test-packages ## workers on a real Kafka: thro
 	PYTHONPATH=tests $(VENV)/bin/python -m benchmarks.cluster
 
 .PHONY: soak
-soak: $(VENV)/.ready-dev ## 8 simulated hydrophones at 384 kHz in real time (MINUTES=30)
-	$(VENV)/bin/python -m benchmarks.soak --minutes $(MINUTES)
+soak: $(VENV)/.ready-dev test-packages ## a whole station under a seeded storm of faults (HOURS=2 SEED=1): docs/soak.md, benchmarks/soak.json
+	PYTHONPATH=tests $(VENV)/bin/python -m benchmarks.soak --hours $(or $(HOURS),2) --seed $(SEED)
+
+.PHONY: soak-recorded
+soak-recorded: $(VENV)/.ready-dev ## hours of recordings (HOURS=24) through analyze as fast as they go: is memory flat? benchmarks/soak_recorded.json
+	$(VENV)/bin/python -m benchmarks.soaking.recorded --hours $(or $(HOURS),24) --seed $(SEED)
 
 .PHONY: false-presence
 false-presence: $(VENV)/.ready-dev ## 24 h of simulated noise without animals through the shipped model (80 core-minutes, resumes)

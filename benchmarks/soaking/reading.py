@@ -38,6 +38,11 @@ def read_journal(path: Path) -> Journalled:
     return asyncio.run(read())
 
 
+async def _done_files(path: Path) -> frozenset[str]:
+    async with await Journal.open_to_read(path) as journal:
+        return await journal.done_files()
+
+
 class DoneFiles:
     """The recordings that a journal knows as heard; the same as before while it cannot be read."""
 
@@ -47,7 +52,7 @@ class DoneFiles:
     def __call__(self) -> frozenset[str]:
         try:
             if self._path.exists():
-                self._known = read_journal(self._path).done_files
+                self._known = asyncio.run(_done_files(self._path))
         except JournalError:
             pass  # its disk is full: nothing was marked meanwhile either
         return self._known

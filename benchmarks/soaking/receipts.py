@@ -5,10 +5,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from webhook_receiver import Received, Receiver, Reply
+from standardwebhooks import Webhook as Verifier
+
+from webhook_receiver import SECRET, Received, Receiver, Reply
 
 SLOW_S = 2.0
 
@@ -28,6 +31,13 @@ class Receipt:
     body_sha256: str
     status: int
     at_s: float
+
+
+def is_signed(request: Received) -> bool:
+    """Whether the signature holds for the time that the sender names: its clock is not ours."""
+    sent_at = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
+    right = Verifier(SECRET).sign(request.id, sent_at, request.body.decode())
+    return right in request.headers["webhook-signature"].split(" ")
 
 
 class Receipts:
@@ -62,10 +72,7 @@ class Receipts:
             "500": Reply(status=500),
             "slow": Reply(after_s=SLOW_S),
         }[self.mode]
-        try:
-            request.verified()
-        except Exception:  # noqa: BLE001  # whatever the verifier says: it is not signed
-            self.unsigned += 1
+        self.unsigned += not is_signed(request)
         self._write(
             {
                 "id": request.id,

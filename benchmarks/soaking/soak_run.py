@@ -1,6 +1,7 @@
 """One soak from beginning to end: everything is started, struck, left in peace, ended in order, and read."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -117,6 +118,7 @@ def soak(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Soak
         _wait(seconds, now_s, storm, progress, seconds=seconds)
         seen = _seen_by(prometheus, seconds)
         supervisor.stop()
+        shutil.copy(places.journal, folder / "journal-at-end.db")  # its disk goes with the soak
         return Soaked(
             seed=seed,
             seconds=now_s(),

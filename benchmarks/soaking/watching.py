@@ -73,10 +73,12 @@ class Watch:
             self.busy.append(Struck("busy", began_s, now_s, "the machine held the soak itself up"))
 
     def _look(self, life: Life) -> None:
-        with suppress(psutil.Error, TypeError):  # between two lives there is nobody
-            process = psutil.Process(self._supervisor.pid)
-            with process.oneshot():
-                rss_mb, threads = process.memory_info().rss / 1e6, process.num_threads()
+        pid = self._supervisor.pid
+        if pid is None:
+            return
+        with suppress(psutil.Error):  # it has just ended
+            process = psutil.Process(pid)
+            rss_mb, threads = process.memory_info().rss / 1e6, process.num_threads()
             life.vitals.append(Vitals(self._now_s(), rss_mb, process.num_fds(), threads))
         for _ in range(3):
             if not self._read(life):
