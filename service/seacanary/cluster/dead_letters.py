@@ -11,6 +11,8 @@ from seacanary.metrics import Metrics
 log = logging.getLogger(__name__)
 
 REASON, TOPIC, PARTITION, OFFSET = "reason", "topic", "partition", "offset"
+# Of a reason, which lists every fault of a header: a letter that is too large could not be written at all.
+REASON_CHARACTERS = 1000
 
 
 class DeadLetters:
@@ -22,6 +24,8 @@ class DeadLetters:
     async def put(self, event: EventT[Any], reason: str) -> Awaitable[object]:
         """Put a record aside; the write is done when the brokers have it."""
         message = event.message
+        if len(reason) > REASON_CHARACTERS:
+            reason = reason[:REASON_CHARACTERS] + "..."
         log.error("record %d of %s[%d] refused: %s", message.offset, message.topic, message.partition, reason)
         self._metrics.dead_letters.labels(message.topic).inc()
         headers = {

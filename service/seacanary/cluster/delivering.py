@@ -95,11 +95,17 @@ class Delivering:
             ready = asyncio.create_task(self._ready.wait())
             await asyncio.wait({ready, self._tenure}, return_when=asyncio.FIRST_COMPLETED)
             ready.cancel()
-        if self._journal is None:
+        journal = self._journal
+        if journal is None:
             return None
-        if record.offset > self._journal.next_offset:
-            await self._journal.fill(self._past)
-        return await self._journal.take([record])
+        try:
+            if record.offset > journal.next_offset:
+                await journal.fill(self._past)
+            return await journal.take([record])
+        except Exception:
+            if self._journal is journal:
+                raise
+            return None  # closed meanwhile, as the partition was given away
 
     async def _hold(self) -> None:
         with nothing_passes("delivering"):

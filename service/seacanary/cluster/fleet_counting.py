@@ -145,7 +145,13 @@ class HourBook:
     def _restore(self, state: BookState) -> None:
         self._epoch, self._last_first, self._reached = state.epoch, state.last_first, state.reached
         self._tail, self._left, self._told = list(state.tail), state.left, state.told
-        self._parts = {part.hour: part for part in state.parts}
+        self._parts = {part.hour: self._with_all_species(part) for part in state.parts}
+
+    def _with_all_species(self, part: HourPart) -> HourPart:
+        """A part begun under another model: what that one did not know, nobody has listened for until now."""
+        analysed_us = part.effort.listened_us + part.effort.degraded_us
+        unheard = dict.fromkeys(self._call_types, SpeciesHour(unobservable_us=analysed_us))
+        return part.model_copy(update={"species": {**unheard, **part.species}})
 
     def _is_new(self, item: Detection | Unobserved) -> bool:
         """Whether it was not entered before; moves to its epoch. Items of an epoch begin ever later."""

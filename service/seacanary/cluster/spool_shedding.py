@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from seacanary.cluster.envelope import Envelope, ImageEnvelope, LostEnvelope, decode, encode
+from seacanary.cluster.envelope import Envelope, EnvelopeRefused, ImageEnvelope, LostEnvelope, decode, encode
 from seacanary.cluster.spool_rows import SpoolRows
 from seacanary.observations import Unobserved
 
@@ -74,7 +74,7 @@ def _shed_before(rows: SpoolRows, image: ImageEnvelope, taken: Collection[int]) 
     row = rows.one(_BEFORE, image.hydrophone, image.number)
     if row is None or row[1] != "shed" or row[0] in taken:
         return None
-    before = decode(row[2])
+    before = _decoded(row[2])
     if not isinstance(before, LostEnvelope) or before.lost.epoch != image.epoch:
         return None
     return before if before.lost.end_sample >= image.first_sample else None
@@ -82,7 +82,15 @@ def _shed_before(rows: SpoolRows, image: ImageEnvelope, taken: Collection[int]) 
 
 def _envelope(rows: SpoolRows, number: int) -> Envelope | None:
     row = rows.one("SELECT record FROM envelopes WHERE number = ?", number)
-    return decode(row[0]) if row else None
+    return _decoded(row[0]) if row else None
+
+
+def _decoded(record: bytes) -> Envelope | None:
+    """None: the disk has damaged it. It stays, and is sent: workers put it aside with the reason."""
+    try:
+        return decode(record)
+    except EnvelopeRefused:
+        return None
 
 
 def _lost(image: ImageEnvelope) -> LostEnvelope:

@@ -230,6 +230,8 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Topic]) -> None:
         error = for_code(code)
         if error is InvalidReplicationFactorError:
             raise TopicsRefused(f"topic {name}: replication {missing[0].replication} is more than there are brokers")
+        if code and error.retriable:
+            raise error(f"topic {name}: {words[0] if words else ''}")
         if code and error is not TopicAlreadyExistsError:
             raise TopicsRefused(f"topic {name} cannot be made: {error.__name__} {words[0] if words else ''}".rstrip())
         log.info("topic %s made", name)

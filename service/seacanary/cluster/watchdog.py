@@ -97,7 +97,7 @@ class Watchdog:
         self._on_look = on_look
         self._progress = Progress()
         self._over = threading.Event()
-        self._silent = self._deaf = False
+        self._silent = self._deaf = self._blind = False
         self._shown: set[Place] = set()
 
     @asynccontextmanager
@@ -133,9 +133,19 @@ class Watchdog:
     async def _watch(self) -> None:
         try:
             while not await asyncio.to_thread(self._over.wait, self._look_s):
-                await self._look()
+                await self._look_guarded()
         finally:
             await self._brokers.aclose()
+
+    async def _look_guarded(self) -> None:
+        try:
+            await self._look()
+        except Exception:  # a fault of ours must not leave the worker without a watchdog
+            if not self._blind:
+                log.exception("watchdog: a look has failed; it goes on looking")
+            self._blind = True
+        else:
+            self._blind = False
 
     async def _look(self) -> None:
         answer = await self._answer()

@@ -123,3 +123,17 @@ async def test_what_is_not_held_is_not_taken(tmp_path: Path) -> None:
     await delivering.end()
     await delivering.end()
     assert await delivering.take(RECORDS[0]) is None
+
+
+async def test_a_partition_given_away_while_its_past_is_read_ends_nothing(tmp_path: Path) -> None:
+    topic, publisher = Topic(RECORDS[:5]), ListPublisher()
+    delivering = worker(tmp_path / "events.db", topic, publisher)
+    delivering.begin()
+    await until(lambda: len(publisher.received) == 5)
+
+    async def given_away(after: int) -> AsyncIterator[Sequence[EventRecord]]:
+        await delivering.end()
+        yield RECORDS[after:]
+
+    topic.events = given_away  # type: ignore[method-assign]  # what comes of it comes too late
+    assert await delivering.take(RECORDS[9]) is None

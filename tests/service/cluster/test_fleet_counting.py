@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -291,3 +291,18 @@ def test_parts_of_an_hour_add_up() -> None:
 def test_what_is_no_part_is_refused(value: bytes | None) -> None:
     with pytest.raises(PartRefused, match="no part of an hour"):
         HourPart.decoded(value)
+
+
+def test_a_species_that_the_model_before_did_not_know_has_not_been_listened_for_until_then() -> None:
+    counted = Counted()
+    for first in range(0, 40, HOP):
+        counted.enter(window(first, 0.9))
+    before_us = sum(part.effort.listened_us for part in counted.book.state().parts)
+    wider = {**CALL_TYPES, "orca": frozenset({"orca_call"})}
+    book = HourBook.restored("pier", "h1", call_types=wider, state=counted.book.state())
+    known = window(40, 0.9)
+    heard = replace(known, probability={**known.probability, "orca_call": 0.25})
+    book.enter(heard, before={}, after={}, events=[])
+    (part,) = book.end()
+    assert part.species["orca"].peak_probability == 0.25
+    assert part.species["orca"].unobservable_us == before_us < part.effort.listened_us

@@ -303,3 +303,20 @@ def test_a_taken_envelope_says_whose_it_is(opened: Opened, tmp_path: Path) -> No
     assert isinstance(taken, Spooled)
     assert (taken.number, taken.hydrophone) == (1, "h9")
     spool.close()
+
+
+def test_a_record_that_the_disk_has_damaged_stops_no_shedding_and_is_sent_as_it_is(
+    opened: Opened, tmp_path: Path
+) -> None:
+    spool = opened(tmp_path, bound_bytes=5 * ONE_IMAGE)
+    spool.put([image(0), image(1)], now_s=0)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE envelopes SET record = zeroblob(bytes) WHERE number = 1")
+    spool.put([image(place) for place in range(2, 12)], now_s=1)
+    taken = spool.take(limit_bytes=PLENTY)
+    assert taken[0].number == 1
+    assert set(taken[0].record) == {0}
+    shed, *kept = [decode(item.record) for item in taken[1:]]
+    assert isinstance(shed, LostEnvelope)
+    assert shed.lost.first_sample == HOP
+    assert {type(item) for item in kept} == {ImageEnvelope}

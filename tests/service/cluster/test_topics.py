@@ -1,10 +1,25 @@
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pytest
+from aiokafka.errors import KafkaError, NotControllerError, TopicAuthorizationFailedError  # type: ignore[import-untyped]  # it ships no types
 
 from seacanary.cluster.envelope import EdgeClock, ImageEnvelope, encode
 from seacanary.cluster.section import KafkaSection
-from seacanary.cluster.topics import CURSORS, DEAD_LETTERS, DETECTIONS, EVENTS, HOURS, IMAGES, Topic, topics
+from seacanary.cluster.topics import (
+    CURSORS,
+    DEAD_LETTERS,
+    DETECTIONS,
+    EVENTS,
+    HOURS,
+    IMAGES,
+    Topic,
+    TopicsRefused,
+    _create,
+    topics,
+)
 
 
 def by_name(section: KafkaSection) -> dict[str, Topic]:
@@ -70,3 +85,20 @@ def test_the_largest_image_fits_into_a_record() -> None:
     assert len(record) > noise.size
     images = by_name(KafkaSection())[IMAGES]
     assert 2 * len(record) < int(images.settings["max.message.bytes"])
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(NotControllerError, KafkaError), (TopicAuthorizationFailedError, TopicsRefused)]
+)
+async def test_brokers_that_are_only_busy_refuse_no_topic_for_good(
+    error: type[KafkaError], raised: type[Exception]
+) -> None:
+    """A supervisor does not start a worker again whose topics are refused."""
+    (images, *_) = topics(KafkaSection())
+
+    class Admin:
+        async def create_topics(self, _: Any) -> Any:
+            return SimpleNamespace(topic_errors=[(images.name, error.errno, "says the broker")])
+
+    with pytest.raises(raised, match=f"{images.name}.*says the broker"):
+        await _create(Admin(), [images])

@@ -164,6 +164,17 @@ async def test_a_worker_that_cannot_be_asked_is_no_loop_that_hangs(
     assert caplog.text.count("cannot be asked how far it is") == 1
 
 
+async def test_a_look_that_fails_leaves_no_worker_unwatched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: Mapping[Place, Standing]) -> dict[Place, int]:
+        raise ValueError("a fault of our own")
+
+    guarded = Guarded(tmp_path, lambda: WELL)
+    guarded.brokers.oldest_ms = broken  # type: ignore[method-assign]  # it fails from the first look on
+    async with guarded.watchdog.guarding():
+        await guarded.until(guarded.ended.is_set)
+    assert caplog.text.count("a look has failed") == 1
+
+
 HANGING_LOG = """
 import asyncio, logging, pathlib, sys, threading
 from seacanary.cluster.watchdog import Watchdog
