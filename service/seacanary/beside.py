@@ -20,6 +20,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 LASTS_S = 60.0  # a part that ran so long has recovered: its next failure is a first one
 
 Hear = Callable[[AudioBlock], None]
+Heed = Callable[[StationConfig], Awaitable[None]]
 Record = Callable[[Sequence[Event], Mapping[str, str]], Awaitable[None]]
 
 
@@ -65,6 +66,8 @@ class Part:
         hear: takes every block, in microseconds; None: it hears nothing.
         only_live: hears live hydrophones alone, not recordings that are read as fast as possible.
         has_room: whether a source that can wait may go on.
+        heed: takes what it can of a changed configuration without beginning again; None: it can take nothing.
+        leave: has run() return once nothing is under way; None: it may be cancelled at any time.
     """
 
     name: str
@@ -73,6 +76,8 @@ class Part:
     hear: Hear | None = None
     only_live: bool = False
     has_room: Callable[[], bool] = _always
+    heed: Heed | None = None
+    leave: Callable[[], None] | None = None
 
     @property
     def failing(self) -> str:
@@ -87,6 +92,9 @@ class Beside:
     conditions: ConditionLog
     parts: list[Part] = field(default_factory=list)
     _failed: set[str] = field(default_factory=set)
+    _group: asyncio.TaskGroup | None = None
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _pausing: set[str] = field(default_factory=set)  # after a failure
 
     @property
     def has_room(self) -> bool:
@@ -107,9 +115,47 @@ class Beside:
 
     async def run(self) -> None:
         """Run all parts until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._group:
             for part in self.parts:
-                group.create_task(self._keep_running(part))
+                self._begin(part)
+            await asyncio.Event().wait()  # others may be added
+
+    def add(self, part: Part) -> None:
+        """Run one more part; no other has its name."""
+        self.parts.append(part)
+        self._begin(part)
+
+    async def remove(self, name: str, *, within_s: float) -> bool:
+        """End a part, and the condition that it has failed.
+
+        Args:
+            name: of the part.
+            within_s: how long it may take to leave by itself.
+
+        Returns:
+            Whether nothing of it was cut off.
+        """
+        part = next(part for part in self.parts if part.name == name)
+        task = self._tasks.pop(name)
+        cut_off: set[asyncio.Task[None]] = set()
+        if part.leave is not None and name not in self._pausing:
+            part.leave()
+            _, cut_off = await asyncio.wait({task}, timeout=within_s)
+        task.cancel()
+        await asyncio.wait({task})
+        self.parts.remove(part)
+        await self._note(part, failing=False)
+        return not cut_off
+
+    async def heed(self, config: StationConfig) -> None:
+        """Have each part take what it can of a changed configuration."""
+        for part in self.parts:
+            if part.heed is not None:
+                await part.heed(config)
+
+    def _begin(self, part: Part) -> None:
+        if self._group is not None:  # else run() begins it
+            self._tasks[part.name] = self._group.create_task(self._keep_running(part))
 
     async def drain(self, timeout_s: float) -> bool:
         """Let each part in turn do what there is to do; False if one had too little time."""
@@ -131,7 +177,9 @@ class Beside:
                 await self._note(part, failing=True, detail=f"{type(exc).__name__}: {exc}; it begins again by itself")
             finally:
                 recovery.cancel()
+            self._pausing.add(part.name)
             await asyncio.sleep(wait_s)
+            self._pausing.discard(part.name)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def _note_recovery(self, part: Part) -> None:

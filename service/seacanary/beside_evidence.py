@@ -45,8 +45,7 @@ def with_evidence(config: StationConfig, event: PresenceEvent) -> PresenceEvent:
 
 def open_spool(config: StationConfig, section: EvidenceSection, opened: AsyncExitStack) -> Spool:
     """Where the audio of the last minutes waits for its events; closed last of all."""
-    rules = [config.presence.rule, *config.presence.species.values()]
-    spool = Spool(section.spool_path, section.spool_for(max(rule.hold_s for rule in rules)))
+    spool = Spool(section.spool_path, section.spool_for(config.presence.longest_hold_s))
     opened.push_async_callback(asyncio.to_thread, spool.close)
     return spool
 
@@ -94,8 +93,11 @@ def evidence_parts(
     async def drain_clips(_: float) -> bool:
         return await evidence.drain(CLIPS_DRAIN_S)
 
+    async def heed(changed: StationConfig) -> None:
+        spool.keep(section.spool_for(changed.presence.longest_hold_s).keep_s)
+
     parts = [
-        Part("evidence", evidence.run, drain=drain_clips, hear=spool.hear, has_room=lambda: spool.has_room),
+        Part("evidence", evidence.run, drain=drain_clips, hear=spool.hear, has_room=lambda: spool.has_room, heed=heed),
         Part("spool", partial(_watch, conditions, SPOOL_STOPPED, spool_trouble)),
         Part("pictures", extras.run, drain=extras.drain),
         Part("retention", disk.run),

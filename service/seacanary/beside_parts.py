@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from seacanary.alerts.engine import Alerting, count_alerts
+from seacanary.alerts.rules import AlertsSection
 from seacanary.beside import Beside, Part, Surroundings
 from seacanary.beside_watching import open_watching
 from seacanary.beside_web import web_part
+from seacanary.config import StationConfig
 from seacanary.detection import Detector
 from seacanary.evidence.makers import makers
+from seacanary.metrics import Metrics
 from seacanary.selftest import SelfTest, SelfTestSection
 from seacanary.web.review_links import ReviewLinks
 
@@ -45,8 +48,7 @@ async def open_beside(around: Surroundings, model: Model, links: ReviewLinks | N
         parts = watching.beside.parts
         if config.selftest is not None and config.selftest.enabled:
             parts.append(_self_test(around, model, config.selftest, opened))
-        if config.alerts.rules:
-            parts.append(_alerting(around))
+        parts.append(_alerting(around))
         if config.web is not None and links is not None:
             parts.append(await web_part(around, config.web, links=links, spool=watching.spool, opened=opened))
         yield watching.beside
@@ -63,20 +65,33 @@ def _self_test(around: Surroundings, model: Model, section: SelfTestSection, ope
         live_windows=model.live_windows,
     )
     opened.push_async_callback(test.aclose)
-    return Part("selftest", test.run, hear=test.hear, only_live=True)
+
+    async def heed(changed: StationConfig) -> None:
+        test.use(changed.presence)
+
+    return Part("selftest", test.run, hear=test.hear, only_live=True, heed=heed)
 
 
 def _alerting(around: Surroundings) -> Part:
     config = around.config
-    rules = [config.presence.rule, *config.presence.species.values()]
     alerting = Alerting(
         around.journal,
         config.alerts,
         station=config.station.name,
-        hold_s=max(rule.hold_s for rule in rules),
+        hold_s=config.presence.longest_hold_s,
         on_step=partial(count_alerts, around.metrics),
     )
-    for rule in config.alerts.rules:  # from zero, so that a rate sees the first alert
+    _begin_counts(around.metrics, config.alerts)
+
+    async def heed(changed: StationConfig) -> None:
+        _begin_counts(around.metrics, changed.alerts)
+        await alerting.change(changed.alerts, hold_s=changed.presence.longest_hold_s)
+
+    return Part("alerts", alerting.run, drain=alerting.drain, heed=heed)
+
+
+def _begin_counts(metrics: Metrics, section: AlertsSection) -> None:
+    """Every rule's alerts from zero, so that a rate sees the first."""
+    for rule in section.rules:
         for notice in rule.notices:
-            around.metrics.alerts.labels(rule.name, notice)
-    return Part("alerts", alerting.run, drain=alerting.drain)
+            metrics.alerts.labels(rule.name, notice)

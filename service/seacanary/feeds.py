@@ -8,6 +8,7 @@ from seacanary.contract import ModelContract
 from seacanary.events import PresenceEvent
 from seacanary.hydrophone import Hydrophone
 from seacanary.listening import Feed
+from seacanary.presence_rules import PresenceSection
 from seacanary.sources.files import FileReport
 from seacanary.sources.supervised import SourceChange, SupervisedSource
 from seacanary.wiring import is_named_by, open_source, plays_recordings, supervision_of, waits_for_us
@@ -41,8 +42,13 @@ class Feeds:
             on_change: told of each change of a feed's source.
         """
         self._config, self._contract, self._states = config, contract, states
+        self._presence = config.presence
         self._done_files, self._on_file_done, self._on_change = done_files, on_file_done, on_change
         self.sources: dict[str, SupervisedSource] = {}
+
+    def use(self, presence: PresenceSection) -> None:
+        """Have hydrophones that are heard for the first time from now on followed by these rules."""
+        self._presence = presence
 
     def make(self) -> list[Feed]:
         """A feed for each source."""
@@ -84,7 +90,7 @@ class Feeds:
             name,
             station=self._config.station.name,
             contract=self._contract,
-            presence=self._config.presence,
+            presence=self._presence,
             guard=self._config.guard,
             pad_at_end=pad_at_end,
         )

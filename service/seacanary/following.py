@@ -36,8 +36,20 @@ class Follower:
             guard: when a source counts as persistent.
         """
         self.hydrophone = hydrophone
+        self._contract, self._station = contract, station
         self.trackers: list[PresenceTracker] = trackers_for(contract, station, hydrophone, presence)
         self.guard = PersistentSourceGuard(guard)
+
+    def use(self, presence: PresenceSection) -> None:
+        """Follow by other rules from the next item on, with all that is known by now: as after a restart.
+
+        Raises:
+            ConfigError: the section names a species or call type the model does not know; the old rules hold.
+        """
+        followers = trackers_for(self._contract, self._station, self.hydrophone, presence)
+        for follower, before in zip(followers, self.trackers, strict=True):
+            follower.restore(before.snapshot())
+        self.trackers = followers
 
     def conclude(self, item: Detection | Unobserved) -> list[PresenceEvent]:
         """Take what became of a window, in stream order."""

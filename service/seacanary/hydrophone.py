@@ -62,6 +62,10 @@ class Hydrophone:
         """Knows its persistent sources."""
         return self._follower.guard
 
+    def use(self, presence: PresenceSection) -> None:
+        """Follow presence by other rules from the next conclusion on; what is open stays open."""
+        self._follower.use(presence)
+
     def hear(self, block: AudioBlock) -> tuple[Window, ...]:
         """Take the next block; return the windows it completes."""
         result = self.intake.push(block)

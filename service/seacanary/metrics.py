@@ -47,6 +47,7 @@ class Metrics:
         self._watchdog_metrics()
         self._edge_metrics()
         self._edge_evidence_metrics()
+        self._config_metrics()
         self.build = Info("seacanary_build", "Version of the service and id of the model.", registry=self.registry)
 
     def serve(self, section: MetricsSection, *, health: Callable[[], Health] | None = None) -> int:
@@ -328,6 +329,15 @@ class Metrics:
         )
         self.watchdog_ends = self._counter(
             "watchdog_ends_total", "Workers of this folder ended by their watchdog, counted on disk.", "reason"
+        )
+
+    def _config_metrics(self) -> None:
+        self.config_reloads = self._counter(
+            "config_reloads_total",
+            "Times the configuration was read again: applied, partly (the rest needs a restart) or refused.", "outcome",
+        )  # fmt: skip
+        self.config_loaded = self._gauge(
+            "config_loaded_timestamp_seconds", "When the configuration in force was read, seconds since 1970."
         )
 
     def _review_metrics(self) -> None:

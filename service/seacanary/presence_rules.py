@@ -60,6 +60,11 @@ class PresenceSection(BaseModel):
         default_factory=dict, description="by call type, in place of the model's own"
     )
 
+    @property
+    def longest_hold_s(self) -> float:
+        """The longest quiet after which a presence ends, of any species."""
+        return max(rule.hold_s for rule in (self.rule, *self.species.values()))
+
     def rule_for(self, species: str) -> PresenceRule:
         """The rule that holds for a species."""
         return self.species.get(species, self.rule)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -37,7 +38,14 @@ class Runner:
     """One station in the foreground, until its sources end, a signal comes or time is up."""
 
     def __init__(
-        self, config: StationConfig, *, detector: Detector, console: Console, as_json: bool, seconds: float | None
+        self,
+        config: StationConfig,
+        *,
+        detector: Detector,
+        console: Console,
+        as_json: bool,
+        seconds: float | None,
+        file: Path | None = None,
     ) -> None:
         """Prepare.
 
@@ -47,10 +55,12 @@ class Runner:
             console: where the view and the account go.
             as_json: JSON lines in place of the view, the summary last.
             seconds: stop by itself after this long; None: never.
+            file: the configuration was read from, to be read again on SIGHUP; None: SIGHUP ends the process.
         """
         self._config, self._console, self._as_json, self._seconds = config, console, as_json, seconds
         self._metrics, self._contract = Metrics(), detector.contract
-        self._station = Station(config, detector=detector, metrics=self._metrics, on_events=self._tell)
+        self._station = Station(config, detector=detector, metrics=self._metrics, file=file, on_events=self._tell)
+        self._file, self._on_terminal = file, console.is_terminal
         self._footer = ""
         self._lines = Outlet[str](self._write, most=LINES_KEPT)
 
@@ -82,6 +92,8 @@ class Runner:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop, number)
+        if self._file is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         if self._seconds is not None:
             loop.call_later(self._seconds, self._station.stop)
         view = asyncio.create_task(self._show())
@@ -97,6 +109,13 @@ class Runner:
         """Stop in order; the same signal again then stops at once."""
         asyncio.get_running_loop().remove_signal_handler(number)
         self._station.stop()
+
+    def _hang_up(self) -> None:
+        """Read the configuration again; but stop in order if the terminal that we were shown on was closed."""
+        if self._on_terminal and not self._console.file.isatty():
+            self._station.stop()
+        else:
+            self._station.reload()
 
     async def _show(self) -> None:
         if self._as_json or not self._console.is_terminal:

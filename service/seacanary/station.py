@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from seacanary import __version__
 from seacanary.batching import FeedEnded, FileDone
@@ -27,6 +28,9 @@ from seacanary.listening import Conclusion, Feed, Listening
 from seacanary.metrics import Metrics
 from seacanary.ntp import ntp_state
 from seacanary.observations import Detection
+from seacanary.presence_rules import PresenceSection
+from seacanary.reloading import NAME as RELOAD
+from seacanary.reloading import Changeable, Reloading
 from seacanary.sources.files import FileReport
 from seacanary.sources.supervised import SourceChange, SupervisedSource
 from seacanary.station_health import StationHealth
@@ -71,6 +75,7 @@ class Station:
         *,
         detector: Detector,
         metrics: Metrics,
+        file: Path | None = None,
         on_events: Callable[[Sequence[PresenceEvent]], None] = lambda _: None,
         system_s: Callable[[], float] = time.time,
     ) -> None:
@@ -80,6 +85,7 @@ class Station:
             config: the station's whole configuration.
             detector: the model, loaded.
             metrics: what to count on.
+            file: the configuration was read from, to be read again by reload(); None: it cannot be.
             on_events: told of events as they are journalled.
             system_s: the system clock, for latency only.
 
@@ -103,6 +109,7 @@ class Station:
         self._sources: dict[str, SupervisedSource] = {}
         self._refused_files: list[str] = []
         self._beside: Beside | None = None
+        self._reloading = Reloading(config, file, metrics=metrics, on_news=self._post_news, now_s=system_s)
         self.health = StationHealth(config, model_id=detector.contract.model_id, provider=detector.provider)
         metrics.build.info({"version": __version__, "model": detector.contract.model_id, "provider": detector.provider})
 
@@ -111,6 +118,10 @@ class Station:
         self._stop_asked = True
         if self._listening is not None:
             self._listening.stop()
+
+    def reload(self) -> None:
+        """Read the configuration again soon, and change what can be changed; /health tells what came of it."""
+        self._reloading.ask()
 
     @property
     def recent(self) -> Sequence[PresenceEvent]:
@@ -146,10 +157,12 @@ class Station:
             if self._stop_asked:
                 listening.stop()
             note = partial(self._telemetry.delivery_changed, self._system_s)
+            over = self._telemetry.delivery_over
             deliveries = await opened.enter_async_context(
-                Deliveries.open(journal, self._config, links=links, on_change=note)
+                Deliveries.open(journal, self._config, links=links, on_change=note, on_gone=over)
             )
             beside.parts += deliveries.parts
+            beside.parts.append(self._reloading.part(self._changeable(journal, feeds, beside, deliveries)))
             await self._work(journal, listening, beside, deliveries)
             unsent = await deliveries.unsent()
         self._export()
@@ -176,6 +189,14 @@ class Station:
             metrics=self._metrics,
             record=partial(self._journalling.record, journal),
         )
+
+    def _changeable(self, journal: Journal, feeds: Feeds, beside: Beside, deliveries: Deliveries) -> Changeable:
+        def use(presence: PresenceSection) -> None:
+            feeds.use(presence)
+            for hydrophone in self._hydrophones.values():
+                hydrophone.use(presence)
+
+        return Changeable(self._detector.contract, journal, beside, deliveries, use)
 
     def _model(self) -> Model:
         return Model(self._detector, lambda: self._listening.waiting if self._listening else 0)
@@ -205,6 +226,7 @@ class Station:
                 group.create_task(beside.run()),
             ]
             await listening.run()
+            await beside.remove(RELOAD, within_s=DRAIN_S)
             if not await beside.drain(DRAIN_S):
                 log.warning("stopping with clips or alerts unfinished; they are made at the next start")
             if not await deliveries.drain(DRAIN_S):
@@ -273,8 +295,13 @@ class Station:
             hydrophones=self._hydrophones,
             deliveries=self._telemetry.deliveries,
             conditions=self._beside.conditions.held if self._beside else (),
+            configuration=self._reloading.details(),
             now_s=self._system_s(),
         )
+
+    def _post_news(self) -> None:
+        if self._listening is not None:  # else it is starting, and probes are told so
+            self._export()
 
     def _note_file(self, feed: str, report: FileReport) -> None:
         for warning in report.warnings:

@@ -1,5 +1,6 @@
 """StationHealth: what a station's probes are told: its capture, its journal, and what else may be wrong."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from typing import Never
 
@@ -28,6 +29,7 @@ class StationHealth:
         self._capture, self._pulse = CaptureHealth(), JournalPulse()
         facts = {
             "station": config.station.name,
+            "process": os.getpid(),
             "config": digest_of(config),
             "model": {"id": model_id, "provider": provider},
         }
@@ -60,6 +62,7 @@ class StationHealth:
         hydrophones: Mapping[str, Hydrophone],
         deliveries: Iterable[DeliveryStatus],
         conditions: Iterable[OpenCondition],
+        configuration: Mapping[str, object],
         now_s: float,
     ) -> None:
         """Say how things stand; once a second.
@@ -69,6 +72,7 @@ class StationHealth:
             hydrophones: all that were heard, by name.
             deliveries: where each publisher stands.
             conditions: what is known to be wrong.
+            configuration: what is in force, with its digest, and how it came to be.
             now_s: system clock, seconds since 1970.
         """
         details = {
@@ -76,6 +80,8 @@ class StationHealth:
             "streams": {name: _stream(hydrophone) for name, hydrophone in hydrophones.items()},
             "publishers": {status.publisher: _delivery(status, now_s) for status in deliveries},
             "conditions": [condition.model_dump(mode="json") for condition in conditions],
+            "config": configuration["digest"],
+            "configuration": configuration,
         }
         unready, standstill = self._capture.unready(silent_s), self._capture.standstill(silent_s)
         self._board.post(Vitals(self._pulse.failing(), unready, details, standstill))

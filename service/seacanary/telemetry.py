@@ -94,6 +94,14 @@ class Telemetry:
         self._deliveries[name] = status
         self.age_deliveries(now_s())
 
+    def delivery_over(self, publisher: str) -> None:
+        """A publisher is gone, or another of its name begins to count anew."""
+        self._deliveries.pop(publisher, None)
+        self._metrics.publisher_pending.remove(publisher)
+        self._metrics.publisher_lag.remove(publisher)
+        for state in get_args(CircuitState):
+            self._metrics.circuit_state.remove(publisher, state)
+
     @property
     def deliveries(self) -> Collection[DeliveryStatus]:
         """Where each publisher stands, as last told."""

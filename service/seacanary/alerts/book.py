@@ -59,6 +59,18 @@ class AlertBook:
         self._now, self._register = state.now, Register(state.species)
         self._unconfirmed, self._outbox.state = state.unconfirmed, state.outbox
 
+    def let_strangers_go(self) -> None:
+        """Forget what the rule, which may have changed, does not speak of, as far as nobody was told of it."""
+        for species, state in self._register.items():
+            told = state.bout is not None and state.bout.is_told
+            present = {
+                name: presence
+                for name, presence in state.present.items()
+                if self._rule.matches(presence.latest) or (told and presence.part != "waiting")
+            }
+            counted = any(presence.part == "counted" for presence in present.values())
+            self._register.change(species, present=present, bout=state.bout if told or counted else None)
+
     def resume(self, now: datetime) -> None:
         """Note that nobody listened until now: an open presence is not known to have gone on meanwhile."""
         for presence in self._register.presences():

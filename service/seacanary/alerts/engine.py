@@ -8,8 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
 from uuid import UUID
@@ -20,11 +19,13 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from seacanary.alerts.book import AlertBook
 from seacanary.alerts.book_state import BookState
 from seacanary.alerts.bout import Cause
+from seacanary.alerts.report import AlertReport, closed, count_alerts
 from seacanary.alerts.rules import AlertsSection
 from seacanary.errors import JournalError
 from seacanary.events import AlertEvent, JournalEntry
 from seacanary.journal import Journal
-from seacanary.metrics import Metrics
+
+__all__ = ["CURSOR", "AlertReport", "Alerting", "count_alerts"]
 
 T = TypeVar("T")
 
@@ -35,39 +36,6 @@ STATE_PREFIX = "@alerts/"
 BATCH = 200
 LONGEST_SLEEP_S = 60.0  # the clock that ticks are due by may be set meanwhile
 SET_BACK = timedelta(seconds=5)  # a clock slewed back by less than this is waited for
-
-
-@dataclass(frozen=True, slots=True)
-class AlertReport:
-    """What a step came to, for metrics.
-
-    Attributes:
-        alerts: made and journalled, in order.
-        latency_s: journal append of an event to that of the alert it led to at once, by the alert's id;
-            an alert that time alone led to has none.
-        held_back: notices held back since the last report, by rule and cause.
-        told_of: whether people have been told that a species is here, by rule and species.
-        journal_failures: reads and writes of the journal that failed since the last report.
-    """
-
-    alerts: Sequence[AlertEvent]
-    latency_s: Mapping[UUID, float]
-    held_back: Mapping[tuple[str, Cause], int]
-    told_of: Mapping[tuple[str, str], bool]
-    journal_failures: int = 0
-
-
-def count_alerts(metrics: Metrics, report: AlertReport) -> None:
-    """Put a report on the metrics."""
-    for alert in report.alerts:
-        metrics.alerts.labels(alert.rule, alert.notice).inc()
-        if alert.id in report.latency_s:
-            metrics.event_to_alert.observe(report.latency_s[alert.id])
-    for (rule, cause), count in report.held_back.items():
-        metrics.alerts_held_back.labels(rule, cause).inc(count)
-    for (rule, species), told in report.told_of.items():
-        metrics.alert_open.labels(rule, species).set(told)
-    metrics.journal_failures.inc(report.journal_failures)
 
 
 class Alerting:
@@ -94,23 +62,74 @@ class Alerting:
             now_s: the system clock, seconds since 1970.
         """
         self._journal, self._section, self._on_step, self._now_s = journal, section, on_step, now_s
-        self._books = {rule.name: AlertBook(rule, station, hold_s=hold_s) for rule in section.rules}
+        self._station = station
+        self._books = self._books_of(section, hold_s)
         self._held_back: dict[tuple[str, Cause], int] = {}
         self._journal_failures = 0
+        self._sequence: int | None = None  # None: not begun
+        self._turn = asyncio.Lock()  # who has it is between two entries of the journal
+        self._changed = asyncio.Event()
 
     async def run(self) -> Never:
-        """Alert until cancelled, from where the last run stopped."""
-        sequence = await self._begin()
-        while True:
-            batch = await self._read_after(sequence, BATCH)
-            if batch:
-                sequence = await self._take(batch)
-            else:
-                await self._tick(sequence)
-                await self._sleep(sequence)
+        """Alert until cancelled, from where the last run stopped; without a rule, do nothing."""
+        try:
+            while True:
+                self._changed.clear()
+                async with self._turn:
+                    came = await self._step()
+                if not came:
+                    await self._sleep()
+        finally:
+            self._sequence = None  # what is stored is what the next run begins with
+
+    async def _step(self) -> bool:
+        """Take what comes next; False if there is nothing."""
+        if not self._books:
+            return False
+        if self._sequence is None:
+            self._sequence = await self._begin()
+        batch = await self._read_after(self._sequence, BATCH)
+        if batch:
+            self._sequence = await self._take(batch)
+        else:
+            await self._tick(self._sequence)
+        return bool(batch)
+
+    async def change(self, section: AlertsSection, *, hold_s: float) -> None:
+        """Judge by other rules from the next journal entry on; returns once they hold and that is stored.
+
+        A rule that keeps its name keeps its state. Of one that is gone, the state goes; without any rule left,
+        the journal waits, as it would for a station that was started so.
+
+        Args:
+            section: the rules.
+            hold_s: longest quiet after which a presence of this station ends.
+        """
+        async with self._turn:
+            before, self._section, self._books = self._books, section, self._books_of(section, hold_s)
+            if not self._books:
+                self._sequence = None
+            elif self._sequence is not None:
+                await self._carry_over(before, self._sequence)
+        self._changed.set()
+
+    async def _carry_over(self, before: Mapping[str, AlertBook], sequence: int) -> None:
+        for name, book in self._books.items():
+            if name in before:
+                book.restore(before[name].snapshot())
+                book.let_strangers_go()
+        self._held_back = self._held_back_so_far()
+        gone = before.keys() - self._books.keys()
+        await self._store([], sequence, dropped=[STATE_PREFIX + name for name in gone])
+        self._on_step(closed(gone, before))
+
+    def _books_of(self, section: AlertsSection, hold_s: float) -> dict[str, AlertBook]:
+        return {rule.name: AlertBook(rule, self._station, hold_s=hold_s) for rule in section.rules}
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until run() has judged all events there are now; False if the time was too short."""
+        if not self._books:
+            return True
         try:
             async with asyncio.timeout(timeout_s):
                 head = self._journal.head
@@ -129,6 +148,7 @@ class Alerting:
         stored = {name: state for name, state in states.items() if name.startswith(STATE_PREFIX)}
         for name, book in self._books.items():
             _restore(book, name, stored.get(STATE_PREFIX + name, ""))
+            book.let_strangers_go()
             book.resume(self._now())
         self._held_back = self._held_back_so_far()
         gone = [name for name in stored if name.removeprefix(STATE_PREFIX) not in self._books and stored[name]]
@@ -181,13 +201,22 @@ class Alerting:
         if due:
             await self._store([alert for book in due for alert in book.tick(now)], sequence)
 
-    async def _sleep(self, sequence: int) -> None:
-        """Wait for an event, or until a rule is due."""
+    async def _sleep(self) -> None:
+        """Wait for an event, until a rule is due, or until the rules are others."""
+        if self._sequence is None:
+            await self._changed.wait()
+            return
         due = [book.next_due for book in self._books.values() if book.next_due is not None]
         wait_s = min([LONGEST_SLEEP_S, *((instant - self._now()).total_seconds() for instant in due)])
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, wait_s)):
-                await self._journal.wait_beyond(sequence)
+        news = [
+            asyncio.ensure_future(self._journal.wait_beyond(self._sequence)),
+            asyncio.ensure_future(self._changed.wait()),
+        ]
+        try:
+            await asyncio.wait(news, timeout=max(0.0, wait_s), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in news:
+                waiting.cancel()
 
     async def _store(
         self,

@@ -38,3 +38,8 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heard, number)
+    loop.add_signal_handler(signal.SIGHUP, _refuse_to_reload)
+
+
+def _refuse_to_reload() -> None:
+    log.warning("SIGHUP: only a station reads its configuration again; restart this process to change it")

@@ -79,6 +79,11 @@ class SegmentStore:
         """Bytes of samples that are kept now."""
         return self._bytes
 
+    def keep(self, seconds: float) -> None:
+        """Keep so much of each hydrophone's audio from the next release on."""
+        with self._lock:
+            self._keep_s = seconds
+
     def append(self, block: AudioBlock, start: datetime | None) -> None:
         """Write what is not held yet of a block.
 

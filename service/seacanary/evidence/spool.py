@@ -111,6 +111,10 @@ class Spool:
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
+    def keep(self, seconds: float) -> None:
+        """Keep so much audio of each hydrophone from now on; what is gone does not come back."""
+        self._store.keep(seconds)
+
     def hear(self, block: AudioBlock) -> None:
         """Hand over a block of any hydrophone; never blocks."""
         with self._changed:

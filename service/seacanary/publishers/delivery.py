@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Never, TypeVar
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -34,6 +34,10 @@ READ_AHEAD = 200
 RETRIED_AT_ONCE = 20
 
 log = logging.getLogger(__name__)
+
+
+class _Left(Exception):
+    """leave() was called, and nothing is under way."""
 
 
 class Delivery:
@@ -64,16 +68,25 @@ class Delivery:
         self._began_s = self._looked_s = monotonic_s()
         self._circuit = Circuit(policy)
         self._backoff = wait_random_exponential(multiplier=policy.first_wait_s, max=policy.longest_wait_s)
+        self._leaving = asyncio.Event()
         self.status = DeliveryStatus(publisher.name)
 
-    async def run(self) -> Never:
-        """Deliver until cancelled."""
+    async def run(self) -> None:
+        """Deliver until cancelled, or until leave() was called and nothing is under way."""
         sequence = await self._of_journal(lambda: self._journal.cursor(self._publisher.name))
-        while True:
-            try:
-                sequence = await self._step(sequence)
-            except DeliveryLost as lost:
-                sequence = await self._go_back(sequence, lost)
+        with suppress(_Left):
+            while not self._leaving.is_set():
+                try:
+                    sequence = await self._step(sequence)
+                except DeliveryLost as lost:
+                    sequence = await self._go_back(sequence, lost)
+
+    def leave(self) -> None:
+        """Have run() return as soon as the attempt under way has had its answer and the cursor stands by it.
+
+        Another delivery of the same name then goes on with the next event: none is lost, none is sent twice.
+        """
+        self._leaving.set()
 
     async def _step(self, sequence: int) -> int:
         """Deliver what comes next after a sequence, or wait for it; the sequence reached."""
@@ -143,7 +156,7 @@ class Delivery:
         self._looked_s = self._monotonic_s()
         name = self._publisher.name
         for entry in await self._of_journal(lambda: self._journal.to_retry(name, RETRIED_AT_ONCE)):
-            if not await self._retry_once(entry):
+            if self._leaving.is_set() or not await self._retry_once(entry):
                 return
 
     async def _retry_once(self, entry: JournalEntry) -> bool:
@@ -168,10 +181,25 @@ class Delivery:
         delivered = await self._read_after(sequence - 1, 1) if sequence else []
         if isinstance(publisher, Rechecked) and delivered:
             await self._persist(lambda: publisher.recheck(delivered[0]))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._policy.recheck_s):
-                await self._journal.wait_beyond(sequence)
+        beyond = asyncio.ensure_future(self._journal.wait_beyond(sequence))
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        try:
+            await asyncio.wait({beyond, leaving}, timeout=self._policy.recheck_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            beyond.cancel()
+            leaving.cancel()
         return sequence
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait while nothing is under way: whoever is to leave does so here.
+
+        Raises:
+            _Left: it does.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._leaving.wait()
+                raise _Left
 
     async def _go_back(self, sequence: int, lost: DeliveryLost) -> int:
         oldest_kept = 0 if lost.keeps is None else self._journal.head - lost.keeps
@@ -180,7 +208,7 @@ class Delivery:
         await self._move_cursor(back_to)
         self._report(refills=self.status.refills + 1)
         # A far side that keeps losing must not be refilled in a hot loop.
-        await asyncio.sleep(self._policy.first_wait_s)
+        await self._rest(self._policy.first_wait_s)
         return back_to
 
     async def _persist(
@@ -192,7 +220,7 @@ class Delivery:
             DeliveryRetryable: it was.
         """
         if self._circuit.state == "open":  # the event before was given up; this one does not hurry
-            await asyncio.sleep(self._circuit.wait_s())
+            await self._rest(self._circuit.wait_s())
         while True:
             self._circuit.asking()
             self._report(circuit=self._circuit.state)
@@ -203,7 +231,7 @@ class Delivery:
                 await self._note_failure(str(unwell))
                 if until():
                     raise
-                await asyncio.sleep(self._circuit.wait_s(unwell.after_s))
+                await self._rest(self._circuit.wait_s(unwell.after_s))
             except DeliveryError:
                 self._note_answer()
                 raise
