@@ -99,6 +99,25 @@ install-test: $(VENV)/.ready-dev ## deploy/install.sh and the systemd unit on a 
 	tests/image/make-bootable.sh build/image/base build/image/machine
 	$(VENV)/bin/python -m pytest tests/image/test_install.py tests/system/test_systemd.py
 
+.PHONY: release-test
+release-test: $(VENV)/.ready-dev ## wheel and sdist: content, installed into an empty environment, the demo without a network, licences
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[release]'
+	$(VENV)/bin/python -m pytest tests/release
+
+.PHONY: dist
+dist: $(VENV)/.ready-dev ## wheel and sdist, into dist/
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[release]'
+	$(VENV)/bin/python -m build --no-isolation --outdir dist
+
+.PHONY: licences
+licences: build/release/.ready ## write docs/licences.md anew: the licence of everything that is installed
+	$(VENV)/bin/python deploy/release/licences.py build/release/env > docs/licences.md
+
+.PHONY: sbom
+sbom: build/release/.ready ## the bill of materials as CycloneDX JSON, into dist/
+	@mkdir -p dist
+	deploy/release/sbom.sh build/release/env dist/seacanary.cdx.json $(VENV)/bin/python
+
 .PHONY: helm-test
 helm-test: $(VENV)/.ready-dev ## the Helm chart: lint, every role, wrong values, a real API server (needs Go; builds its tools once)
 	@deploy/system-packages.sh REQUIRED etcd-server openssl
@@ -148,6 +167,13 @@ $(VENV)/.ready-dev: $(VENV)/.ready | test-packages
 	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[cpu,cluster,dev]'
 	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[alsa]' \
 	  || echo "pyalsaaudio could not be built (it needs gcc and libasound2-dev): the alsa tests will be skipped" >&2
+	@touch $@
+
+build/release/.ready: pyproject.toml constraints.txt $(VENV)/.ready-dev
+	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[release]'
+	@rm -rf build/release/env
+	@$(PYTHON) -m venv build/release/env
+	@build/release/env/bin/python $(PIP) install -c constraints.txt '.[cpu,cluster,s3]'
 	@touch $@
 
 $(MODELS_VENV)/.ready: pyproject.toml constraints.txt | $(MODELS_VENV)/.python

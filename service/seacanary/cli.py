@@ -78,9 +78,18 @@ def main() -> None:
         sys.exit(1)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"seacanary {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _common(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more to stderr")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print the version and end")
+    ] = False,
 ) -> None:
     if logging.root.handlers:
         return  # whoever calls us from Python has said where logs go
