@@ -39,6 +39,7 @@ def _judge_storm(soaked: Soaked) -> Verdict:
     kinds = sorted({fault.kind for fault in soaked.struck} - {"busy"})
     missing = sorted({fault.kind for fault in soaked.faults} - set(kinds) - {"reload_good", "reload_bad"})
     violations = [f"planned, but never struck: {', '.join(missing)}"] if missing else []
+    violations += soaked.wrong_answers
     violations += ["no event was journalled"] if not soaked.journalled.events else []
     violations += [] if soaked.prometheus.get("scrapes") else ["Prometheus scraped nothing"]
     figures: dict[str, object] = {kind: _count(soaked.struck, kind) for kind in kinds}

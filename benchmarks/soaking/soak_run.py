@@ -48,6 +48,7 @@ class Soaked:
         unsigned: requests without a valid signature.
         torn, missed: pages of metrics that were read again, or not at all.
         prometheus: what the real Prometheus says of the station.
+        wrong_answers: reloads that came to something else than they should.
     """
 
     seed: int
@@ -64,6 +65,7 @@ class Soaked:
     torn: int
     missed: int
     prometheus: dict[str, object] = field(default_factory=dict)
+    wrong_answers: Sequence[str] = ()
 
 
 def soak(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Soaked:
@@ -134,6 +136,7 @@ def soak(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Soak
             torn=watch.torn,
             missed=watch.missed,
             prometheus=seen,
+            wrong_answers=storm.wrong_answers,
         )
 
 

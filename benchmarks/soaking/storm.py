@@ -11,6 +11,7 @@ from benchmarks.soaking.hydrophones import Recorder, RtpHydrophone, TcpHydrophon
 from benchmarks.soaking.plan import KINDS, Fault
 from benchmarks.soaking.receipts import Receipts
 from benchmarks.soaking.records import Struck
+from benchmarks.soaking.reloads import asked_before, outcome_of
 from benchmarks.soaking.station_tree import Places, spoilt, tree
 from benchmarks.soaking.supervising import Supervisor
 from benchmarks.soaking.surroundings import Disk, WallClock
@@ -54,6 +55,7 @@ class Storm:
     Attributes:
         struck: what did, in order of its end.
         left_out: what could not, with the reason.
+        wrong_answers: reloads that came to something else than they should.
     """
 
     def __init__(self, faults: Sequence[Fault], targets: Targets, *, now_s: Callable[[], float]) -> None:
@@ -63,6 +65,7 @@ class Storm:
         self._threads: list[threading.Thread] = []
         self.struck: list[Struck] = []
         self.left_out: list[str] = []
+        self.wrong_answers: list[str] = []
 
     def begin(self) -> None:
         """Start every lane."""
@@ -188,34 +191,29 @@ class Storm:
         return f"{(clock.offset_s - before_s) / HOUR_S:+.0f} h, now {clock.offset_s / HOUR_S:+.0f} h off"
 
     def _reload_good(self, fault: Fault) -> str | None:
-        good = tree(self._at.places, seed=self._at.seed, cooldown_s=round(fault.draw * 3))
-        return self._reload(json.dumps(good, indent=1), f"cooldown of the rule: {round(fault.draw * 3)} s")
+        cooldown_s = round(fault.draw * 3)
+        good = json.dumps(tree(self._at.places, seed=self._at.seed, cooldown_s=cooldown_s), indent=1)
+        return self._reload(good, f"cooldown of the rule {cooldown_s} s", right="applied")
 
     def _reload_bad(self, fault: Fault) -> str | None:
         kept = self._at.config.read_text()
-        detail = self._reload(spoilt(json.loads(kept), fault.draw), "a spoilt file, mended afterwards")
-        self._over.wait(3)
-        _replace(self._at.config, kept)
-        return detail
+        try:
+            return self._reload(spoilt(json.loads(kept), fault.draw), "a spoilt file, then mended", right="refused")
+        finally:
+            _replace(self._at.config, kept)
 
-    def _reload(self, text: str, detail: str) -> str | None:
+    def _reload(self, text: str, detail: str, *, right: str) -> str | None:
         """Change the file and say so, as an operator would; None: nobody there takes it."""
-        pid = self._at.supervisor.pid
-        if pid is None or not reloads(pid):
+        pid, port = self._at.supervisor.pid, self._at.places.metrics_port
+        asked = None if pid is None else asked_before(pid, port)
+        if asked is None:
             return None
         _replace(self._at.config, text)
         self._at.supervisor.signal(signal.SIGHUP)
-        return detail
-
-
-def reloads(pid: int) -> bool:
-    """Whether a process has a handler for SIGHUP; without one the signal would end it."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), "0")
-    return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
+        outcome = outcome_of(asked, port, is_over=self._over)
+        if outcome not in (right, None):
+            self.wrong_answers.append(f"reload at {self._now_s():.0f} s ({detail}) was {outcome}, not {right}")
+        return f"{detail}: {outcome or 'no answer'}"
 
 
 def _replace(path: Path, text: str) -> None:
