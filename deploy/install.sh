@@ -65,11 +65,14 @@ needed_packages() {
   case ,$1, in *,alsa,*) echo gcc libasound2-dev libc6-dev python3-dev ;; esac
 }
 
-install_files() {
-  install -D -m 644 "$here/systemd/seacanary.sysusers" "$sysusers"
-  install -D -m 644 "$here/systemd/seacanary.tmpfiles" "$tmpfiles"
+install_units() {
   install -D -m 644 -t "$units" "$here/systemd/seacanary.service" "$here/systemd/seacanary@.service"
   [ ! -e "$here/../docs/bare-metal.md" ] || install -D -m 644 -t "$docs" "$here/../docs/bare-metal.md"
+}
+
+make_user_and_folders() {
+  install -D -m 644 "$here/systemd/seacanary.sysusers" "$sysusers"
+  install -D -m 644 "$here/systemd/seacanary.tmpfiles" "$tmpfiles"
   systemd-sysusers "$sysusers"
   systemd-tmpfiles --create "$tmpfiles"
   [ -e "$configuration/environment" ] || install -m 640 -g seacanary /dev/null "$configuration/environment"
@@ -124,7 +127,7 @@ switch_to() {
 remove_old_releases() {
   local release
   find "$releases" -mindepth 1 -maxdepth 1 -type d | sort -r | tail -n +3 | while read -r release; do
-    rm -rf "$release"
+    [ "$release" -ef "$program" ] || rm -rf "$release"
   done
 }
 
@@ -159,11 +162,13 @@ do_install() {
     *.whl) [ -f "$from" ] || fail "$from: there is no such file"; from=$(realpath "$from") ;;
   esac
   check_machine
+  [ -L "$program" ] || [ ! -e "$program" ] || fail "$program is not of its making: move it away first"
   # shellcheck disable=SC2046
   install_packages $(needed_packages "$extras")
   release=$(make_release "$from" "$extras")
-  install_files
+  make_user_and_folders
   check_configurations "$release"
+  install_units
   switch_to "$release"
   remove_old_releases
   restart_services "$start"

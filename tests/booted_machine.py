@@ -56,7 +56,7 @@ class BootedMachine:
 
     def run(self, *command: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """Run a command there as root; stderr is in stdout."""
-        enter = ["nsenter", f"--target={self._leader}", "--all", "--root", "--wd=/"]
+        enter = ["nsenter", f"--target={self._leader}", "--all", "--root"]
         setting = [
             "env",
             "-i",

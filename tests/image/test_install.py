@@ -6,19 +6,17 @@ on one another, on one machine; the hydrophone is a sender on the network, whose
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import seacanary
 from booted_machine import BootedMachine, copied, missing_machine_tools
+from noise_sender import NoiseSender
 from redis_server import free_port
 
 HERE = Path(__file__).parent
@@ -32,44 +30,6 @@ pytestmark = [
     pytest.mark.skipif(not BOOTABLE.exists(), reason="no machine was made: make install-test"),
     pytest.mark.skipif(bool(missing_machine_tools()), reason=f"not here: {', '.join(missing_machine_tools())}"),
 ]
-
-
-class Sender:
-    """A hydrophone on the network: noise in real time, until it hangs with its connection open."""
-
-    def __init__(self) -> None:
-        self.sending = threading.Event()
-        self.sending.set()
-        self._over = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._over.set()
-        self._listener.close()
-
-    def _serve(self) -> None:
-        while not self._over.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._send, args=(connection,), daemon=True).start()
-
-    def _send(self, connection: socket.socket) -> None:
-        noise = np.random.default_rng(1).normal(0, 1000, RATE_HZ // 10).astype("<i2").tobytes()
-        next_s = time.monotonic()
-        with connection:
-            while not self._over.is_set():
-                next_s += 0.1
-                time.sleep(max(0.0, next_s - time.monotonic()))
-                if not self.sending.is_set():
-                    continue
-                try:
-                    connection.sendall(noise)
-                except OSError:
-                    return
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +66,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[B
 
 
 @pytest.fixture(scope="module")
-def sender() -> Iterator[Sender]:
-    hydrophone = Sender()
+def sender() -> Iterator[NoiseSender]:
+    hydrophone = NoiseSender(RATE_HZ)
     yield hydrophone
     hydrophone.close()
 
@@ -164,7 +124,7 @@ def test_to_repeat_it_changes_nothing_but_the_program(machine: BootedMachine) ->
     assert len(list((machine.root / "opt/seacanary-releases").iterdir())) == 2
 
 
-def test_the_service_is_up_once_it_hears_in_its_sandbox(machine: BootedMachine, sender: Sender) -> None:
+def test_the_service_is_up_once_it_hears_in_its_sandbox(machine: BootedMachine, sender: NoiseSender) -> None:
     configuration = machine.root / "etc/seacanary/station.yaml"
     configuration.write_text(
         "station: {name: pier}\n"
@@ -198,7 +158,7 @@ def test_a_reload_keeps_it_running(machine: BootedMachine) -> None:
 
 
 def test_a_station_whose_hydrophone_hangs_is_started_again_until_it_hears(
-    machine: BootedMachine, sender: Sender
+    machine: BootedMachine, sender: NoiseSender
 ) -> None:
     before = int(shown(machine, "NRestarts")["NRestarts"])
     sender.sending.clear()
