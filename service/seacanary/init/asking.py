@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import typer
-from click import UsageError
 from rich.text import Text
 
 from seacanary.errors import ConfigError
@@ -69,7 +68,7 @@ class AtTerminal:
             try:
                 return question.read(text.strip())
             except ValueError as exc:
-                raise UsageError(str(exc)) from None
+                raise typer.BadParameter(str(exc)) from None
 
         answer: T = typer.prompt(
             question.text,
