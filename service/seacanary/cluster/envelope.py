@@ -8,6 +8,7 @@ A reader ignores header fields it does not know, and refuses versions it does no
 import hashlib
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -15,6 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from seacanary.cluster.plausible import (
+    clock_faults,
+    number_faults,
+    place_faults,
+    share_faults,
+    span_faults,
+    time_faults,
+)
 from seacanary.contract import ModelContract
 from seacanary.errors import SeaCanaryError
 from seacanary.events import EndReason
@@ -184,6 +193,8 @@ _AnyHeader: TypeAlias = Annotated[
 ]
 _HEADER: TypeAdapter[_AnyHeader] = TypeAdapter(_AnyHeader)
 
+_NEAR = ("first_sample", "sample_rate_hz")
+_PLACE = (*_NEAR, "end_sample", "epoch", "start")
 _OF_DETECTION = ("hydrophone", "epoch", "first_sample", "end_sample", "sample_rate_hz", "start", "source_file")
 _SAID = ("probability", "unobserved", "spans", "model_id", "abstained")
 _OF_ENVELOPE = ("station", "run", "number", "contract_sha256", "clock")
@@ -216,8 +227,16 @@ def decode(record: bytes) -> Envelope:
     """The envelope that encode() made bytes of.
 
     Raises:
-        EnvelopeRefused: the bytes are truncated, damaged, of another version or no envelope; says which.
+        EnvelopeRefused: the bytes are truncated, damaged, of another version or no envelope, or what they say cannot
+            be true; says which.
     """
+    item = _decoded(record)
+    if faults := list(_faults(item)):
+        raise EnvelopeRefused(f"impossible: {'; '.join(faults)}")
+    return item
+
+
+def _decoded(record: bytes) -> Envelope:
     header_end = _checked_header_end(record)
     try:
         header = _HEADER.validate_json(record[_PREFIX.size : header_end])
@@ -231,6 +250,25 @@ def decode(record: bytes) -> Envelope:
         detection = Detection(mask=None, **_fields(header, *_OF_DETECTION, *_SAID))
         return DetectionEnvelope(detection=detection, **_fields(header, *_OF_ENVELOPE))
     return header
+
+
+def _faults(item: Envelope) -> Iterator[str]:
+    yield from time_faults(run=item.run)
+    if isinstance(item, ImageEnvelope | DetectionEnvelope):
+        clock = item.clock
+        yield from clock_faults(maximum_error_s=clock.maximum_error_s, broker_ahead_s=clock.broker_ahead_s)
+    match item:
+        case ImageEnvelope():
+            yield from place_faults(**_fields(item, *_PLACE))
+            yield from share_faults(missing_fraction=item.missing_fraction, clipped_fraction=item.clipped_fraction)
+        case DetectionEnvelope():
+            yield from place_faults(**_fields(item.detection, *_PLACE))
+            yield from share_faults(**item.detection.probability)
+            yield from span_faults(item.detection.spans, **_fields(item.detection, *_NEAR))
+        case LostEnvelope():
+            yield from place_faults(**_fields(item.lost, *_PLACE))
+        case EndEnvelope():
+            yield from number_faults(silent_s=item.silent_s)
 
 
 def _header(item: Envelope) -> _AnyHeader:

@@ -1,7 +1,9 @@
+import re
 import struct
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ from seacanary.simulation import Scene, Soundscape
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 instants = st.integers(0, 4 * 10**15).map(lambda us: datetime(1990, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
-positions = st.integers(0, 2**53)
+positions = st.integers(0, 2**33)
 shares = st.floats(0, 1)
 clocks = st.builds(
     EdgeClock,
@@ -46,15 +48,15 @@ placed = {
     "hydrophone": names,
     "epoch": instants,
     "first_sample": positions,
-    "end_sample": positions,
-    "sample_rate_hz": st.integers(1, 10**6),
+    "end_sample": positions.map(lambda samples: samples + 2**33),
+    "sample_rate_hz": st.integers(1000, 10**6),
     "start": instants,
 }
 spans = st.builds(
     CallSpan,
     call_type=names,
     onset_sample=positions,
-    offset_sample=positions,
+    offset_sample=positions.map(lambda samples: samples + 2**33),
     band_hz=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
 )
 detections = st.builds(
@@ -167,6 +169,80 @@ def test_another_version_is_refused_by_name() -> None:
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(EnvelopeRefused, match=r"end\.hydrophone: Field required"):
         decode(with_header(b'{"kind":"end","station":"s","run":"2026-05-01T12:00:00Z","number":1}'))
+
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("impossible", "said"),
+    [
+        ({"sample_rate_hz": 0}, "sample_rate_hz 0 is not above 0"),
+        ({"sample_rate_hz": -4}, "sample_rate_hz -4 is not above 0"),
+        ({"first_sample": 9, "end_sample": 8}, "samples 9 to 8 are no stretch"),
+        ({"first_sample": -1}, "samples -1 to 1536 are no stretch"),
+        ({"end_sample": 10**13}, "are more than ten years"),
+        ({"first_sample": 10**15, "end_sample": 10**15}, "a century after its epoch"),
+        ({"start": NEVER}, "start is in the year 9999"),
+        ({"epoch": datetime(1, 1, 1, tzinfo=UTC)}, "epoch is in the year 1"),
+    ],
+)
+def test_a_stretch_that_no_hydrophone_can_have_is_refused(impossible: dict[str, Any], said: str) -> None:
+    """Dates would overflow, or hours be counted for ever, at every worker that reads it."""
+    stretch = {
+        "hydrophone": "h1", "epoch": EPOCH, "first_sample": 512, "end_sample": 1536, "sample_rate_hz": 8000,
+        "start": EPOCH, "reason": "lost",
+    } | impossible  # fmt: skip
+    lost = LostEnvelope(station="pier", run=EPOCH, number=1, lost=Unobserved(**stretch))
+    with pytest.raises(EnvelopeRefused, match=f"impossible: .*{said}"):
+        decode(encode(lost))
+
+
+@pytest.mark.parametrize(
+    ("impossible", "said"),
+    [
+        ({"run": NEVER}, "run is in the year 9999"),
+        ({"clipped_fraction": 1.5}, "clipped_fraction 1.5"),
+        ({"clock": EdgeClock(broker_ahead_s=-1e12)}, "broker_ahead_s is -1000000000000.0"),
+    ],
+)
+def test_an_image_that_says_the_impossible_is_refused(impossible: dict[str, Any], said: str) -> None:
+    record = encode(replace(image_envelope(), **impossible))
+    with pytest.raises(EnvelopeRefused, match=said):
+        decode(record)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (b'"missing_fraction":NaN', "missing_fraction nan"),
+        (b'"clipped_fraction":-Infinity', "clipped_fraction -inf"),
+        (b'"broker_ahead_s":Infinity', "broker_ahead_s is inf"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(number: bytes, said: str) -> None:
+    record = encode(image_envelope())
+    header_end = 8 + int.from_bytes(record[4:8], "little")
+    name = number.split(b":")[0]
+    header = re.sub(name + rb":[^,}]*", number, record[8:header_end])
+    with pytest.raises(EnvelopeRefused, match=said):
+        decode(with_header(header, record[header_end:-4]))
+
+
+def test_a_detection_that_says_the_impossible_is_refused() -> None:
+    image = image_envelope()
+    call = CallSpan("whistle", 10**15, 10**15 + 1, (1.0, 2.0))
+    detection = Detection(
+        hydrophone="h1", epoch=EPOCH, first_sample=512, end_sample=1536, sample_rate_hz=8000, start=EPOCH,
+        probability={"whistle": 2.0}, unobserved=frozenset(), spans=(call,), mask=None, model_id="tiny",
+        source_file=None,
+    )  # fmt: skip
+    item = DetectionEnvelope(
+        station="pier", run=EPOCH, number=1, contract_sha256=image.contract_sha256, detection=detection
+    )
+    said = "whistle 2.0 is not within 0 to 1; a call from sample 1000000000000000 to 1000000000000001"
+    with pytest.raises(EnvelopeRefused, match=said):
+        decode(encode(item))
 
 
 def test_unknown_fields_are_ignored_so_that_versions_can_roll() -> None:
