@@ -12,6 +12,7 @@ from pathlib import Path
 from seacanary.config import PublisherSection
 from seacanary.config_checks import ProcessRole
 from seacanary.doctor import capacity, journal, kafka, model, sources
+from seacanary.doctor.apart import START_S
 from seacanary.doctor.channels import channel
 from seacanary.doctor.configuration import configuration, refused
 from seacanary.doctor.coverage import coverage
@@ -161,5 +162,5 @@ def _with_model(subject: Subject) -> tuple[Subject, Checked]:
         contracts.extend([loaded.contract] if loaded else [])
         yield from findings
 
-    (checked,) = examine([Check("model", look, model.LIMIT_S + 10)])
+    (checked,) = examine([Check("model", look, START_S + model.LIMIT_S + 5)])
     return replace(subject, contract=contracts[0] if contracts else None), checked

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from seacanary.config import SourceSection
-from seacanary.doctor.apart import Died, apart
+from seacanary.doctor.apart import START_S, Died, apart
 from seacanary.doctor.findings import Finding, broken, ok, warning
 from seacanary.doctor.holders import holders
 from seacanary.doctor.listening import LISTEN_S, Attempt, Heard, listen
@@ -17,9 +17,8 @@ from seacanary.sources.network import TcpSection
 from seacanary.sources.soundcard import SoundcardSection
 
 OPENING_S = 10.0
-# A new process imports and opens within seconds, on a small board under load in some more.
-LISTEN_LIMIT_S = OPENING_S + LISTEN_S + 20
-LIMIT_S = LISTEN_LIMIT_S + 5
+LISTEN_LIMIT_S = OPENING_S + LISTEN_S + 10
+LIMIT_S = START_S + LISTEN_LIMIT_S + 5
 # Crystals are within 0.02 %; the fit over some seconds is within 0.5 %.
 WRONG_RATE = 0.01
 DRIFT_PPM = 500.0
