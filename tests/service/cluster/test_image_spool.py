@@ -223,7 +223,7 @@ def test_another_programs_file_and_another_version_are_left_alone(opened: Opened
     foreign.execute("CREATE TABLE theirs (x)")
     foreign.commit()
     foreign.close()
-    with pytest.raises(SpoolError, match="not an image spool"):
+    with pytest.raises(SpoolError, match="not a seacanary image spool"):
         opened(tmp_path)
     opened(tmp_path / "new").close()
     newer = sqlite3.connect(tmp_path / "new" / FILE)
