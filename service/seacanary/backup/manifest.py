@@ -12,10 +12,10 @@ from seacanary.config import Configuration, StationConfig
 from seacanary.config_checks import ProcessRole
 from seacanary.doctor.subject import Subject
 from seacanary.errors import SeaCanaryError
-from seacanary.web.review_secret import FILE_NAME as SECRET
+from seacanary.web.review_secret import FILE_NAME
 
 VERSION = 1
-CONFIG, JOURNAL, MANIFEST, EVIDENCE = "config.yaml", "journal.db", "manifest.json", "evidence/"
+CONFIG, JOURNAL, SECRET, MANIFEST, EVIDENCE = "config.yaml", "journal.db", FILE_NAME, "manifest.json", "evidence/"
 
 # Told of a step by name, how much of it is done, and how much there is; in bytes.
 Advance: TypeAlias = Callable[[str, int, int], None]

@@ -62,7 +62,8 @@ def written(file: IO[bytes], *, name: str) -> Iterator[tarfile.TarFile]:
     with ExitStack() as stack:
         stream = file
         if name.endswith(GZIP):
-            stream = stack.enter_context(gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, filename="", mtime=0))
+            zipped = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, filename="", mtime=0)
+            stream = stack.enter_context(cast("IO[bytes]", zipped))
         elif name.endswith(ZSTANDARD):
             stream = stack.enter_context(zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False))
         yield stack.enter_context(tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT))
@@ -83,7 +84,7 @@ def wound(path: Path, advance: Callable[[int], None] = lambda _: None) -> Iterat
         with path.open("rb") as file, ExitStack() as stack:
             stream: IO[bytes] = cast("IO[bytes]", HashingReader(file, advance))
             if path.name.endswith(GZIP):
-                stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+                stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=stream, mode="rb")))
             elif path.name.endswith(ZSTANDARD):
                 stream = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(stream, closefd=False))
             tape = stack.enter_context(tarfile.open(fileobj=stream, mode="r|"))
