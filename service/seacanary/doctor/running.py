@@ -189,5 +189,5 @@ def _differences(name: str, health: Mapping[str, Any], config: Configuration) ->
             name,
             "it runs with another configuration than the file has now",
             means="the file was changed since it was read, or it was started with another one",
-            remedy="`seacanary check` the file, then restart",
+            remedy="`seacanary check` the file, then `seacanary reload` it (an edge or a worker: restart)",
         )

@@ -1,0 +1,57 @@
+"""`seacanary reload`: whom it asks, and what it says where nobody can be asked."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from redis_server import free_port
+from seacanary.cli import app
+from seacanary.journal_schema import locked
+
+
+def reload(path: Path) -> Result:
+    return CliRunner().invoke(app, ["reload", str(path)])
+
+
+def written(folder: Path, **sections: object) -> Path:
+    path = folder / "station.json"
+    tree = {
+        "station": {"name": "pier"},
+        "journal": {"path": str(folder / "journal.db")},
+        "metrics": {"port": free_port()},
+        **sections,
+    }
+    path.write_text(json.dumps(tree))
+    return path
+
+
+def test_no_station_runs(tmp_path: Path) -> None:
+    result = reload(written(tmp_path))
+    assert result.exit_code == 2
+    assert "no station runs on" in result.output
+
+
+def test_a_station_runs_but_cannot_be_asked(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with locked(tmp_path / "journal.db"):
+        result = reload(path)
+    assert result.exit_code == 2
+    assert "does not answer at /health" in result.output
+
+
+def test_variables_of_the_service_need_not_be_set_here(tmp_path: Path) -> None:
+    result = reload(written(tmp_path, publishers=[{"kind": "webhook", "url": "${HOOK_OF_THE_SERVICE}"}]))
+    assert "no station runs on" in result.output
+
+
+def test_a_file_by_which_no_station_can_be_found(tmp_path: Path) -> None:
+    result = reload(written(tmp_path, metrics={"port": "many"}))
+    assert result.exit_code == 2
+    assert "metrics.port: wrong" in result.output
+
+
+def test_an_edge_does_not_read_its_file_again(tmp_path: Path) -> None:
+    result = reload(written(tmp_path, sources=[], kafka={}))
+    assert result.exit_code == 2
+    assert "restart it to change it" in result.output
