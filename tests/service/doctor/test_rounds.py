@@ -7,6 +7,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from faulty_station import FaultyStation
 from seacanary.config import read_config
 from seacanary.doctor.examining import Check
@@ -14,9 +16,11 @@ from seacanary.doctor.findings import Finding, warning
 from seacanary.doctor.rounds import Rounds, examined, light_checks
 from seacanary.doctor.subject import Running, Subject
 from seacanary.health import Health, HealthBoard, Vitals
+from seacanary.roles import read_any
 
 FULL = warning("disk", "nearly full", means="evidence is deleted", remedy="make room")
 PATIENT_S = 30.0
+EXAMPLES = Path(__file__).parents[3] / "deploy" / "kafka"
 
 
 @contextmanager
@@ -98,3 +102,11 @@ def test_details_of_health_carry_them(tmp_path: Path) -> None:
         health: Health = read()
     assert health.is_ready
     assert {"streams", "findings", "examined_s_ago"} <= set(health.as_json())
+
+
+@pytest.mark.parametrize("role", ["edge", "worker"])
+def test_every_role_can_be_examined_beside_its_process(role: str) -> None:
+    config = read_any(EXAMPLES / f"{role}.yaml")
+    subject = Subject(config=config, running=Running(holds=True, health={}))
+    findings = [finding for check in light_checks(subject) for finding in check.look()]
+    assert {"versions", "clock"} <= {finding.name for finding in findings}
