@@ -14,6 +14,7 @@ from typing import Protocol
 
 from seacanary.cluster.event_journal import EventJournal, EventRecord, EventRefused
 from seacanary.cluster.guarding import nothing_passes
+from seacanary.errors import JournalError
 from seacanary.journal import Journal
 from seacanary.publishers.delivery import Delivery
 from seacanary.publishers.delivery_status import DeliveryStatus
@@ -71,6 +72,7 @@ class Delivering:
         self._journal: EventJournal | None = None
         self._ready = asyncio.Event()
         self._tenure: asyncio.Task[None] | None = None
+        self._left_behind: asyncio.Task[None] | None = None  # a journal that the tenure before did not wait for
         self.records_filled = 0
 
     def begin(self) -> None:
@@ -110,7 +112,7 @@ class Delivering:
     async def _hold(self) -> None:
         with nothing_passes("delivering"):
             async with AsyncExitStack() as opened:
-                journal = await opened.enter_async_context(await EventJournal.open(self._path))
+                journal = await opened.enter_async_context(await self._open())
                 count = await journal.fill(self._past)
                 await self._take_over_cursors(journal.journal)
                 log.info("delivering: %d events read, %d in the journal", count, journal.journal.head)
@@ -118,6 +120,18 @@ class Delivering:
                 self._journal = journal
                 self._ready.set()
                 await self._deliver(journal.journal, opened)
+
+    async def _open(self) -> EventJournal:
+        """The journal. A thread opens it, and locks it, even if the partition is given away meanwhile."""
+        if self._left_behind is not None:
+            await asyncio.shield(self._left_behind)
+            self._left_behind = None
+        opening = asyncio.create_task(EventJournal.open(self._path), name="opening the journal")
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._left_behind = asyncio.create_task(_closed(opening), name="closing the journal")
+            raise
 
     async def _past(self, after: int) -> AsyncIterator[Sequence[EventRecord]]:
         async for records in self._topic.events(after):
@@ -153,7 +167,8 @@ class Delivering:
                     await self._say()
 
     def _note(self, status: DeliveryStatus) -> None:
-        self._reached[status.publisher] = status.delivered
+        if status.delivered is not None:
+            self._reached[status.publisher] = status.delivered
         self._on_change(status)
 
     async def _say_always(self) -> None:
@@ -166,3 +181,10 @@ class Delivering:
             if self._said.get(publisher) != sequence:
                 await self._topic.say(publisher, sequence)
                 self._said[publisher] = sequence
+
+
+async def _closed(opening: asyncio.Task[EventJournal]) -> None:
+    """Close a journal once it is open."""
+    with suppress(JournalError):  # it did not open; who opens it next is told why
+        async with await opening:
+            pass

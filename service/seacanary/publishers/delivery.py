@@ -257,7 +257,8 @@ class Delivery:
         if trouble != self.status.trouble:
             log.warning("%s does not take events: %s", self._publisher.name, trouble)
         self._report(failures=self.status.failures + 1, trouble=trouble, circuit=self._circuit.state)
-        await self._report_lag(self.status.delivered)
+        if self.status.delivered is not None:
+            await self._report_lag(self.status.delivered)
 
     async def _report_lag(self, delivered: int) -> None:
         oldest = await self._read_after(delivered, 1)

@@ -11,7 +11,7 @@ class DeliveryStatus:
 
     Attributes:
         publisher: its name.
-        delivered: sequence up to which everything is delivered.
+        delivered: sequence up to which everything is delivered; None: not known yet, the journal is still to be read.
         waiting: events after that.
         oldest_waiting_ms: when the first of them entered the journal, ms since 1970.
         acknowledged: requests that were acknowledged since the start.
@@ -25,7 +25,7 @@ class DeliveryStatus:
     """
 
     publisher: str
-    delivered: int = 0
+    delivered: int | None = None
     waiting: int = 0
     oldest_waiting_ms: int | None = None
     acknowledged: int = 0

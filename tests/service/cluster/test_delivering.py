@@ -1,15 +1,20 @@
 """Delivering: publishers run while the partition is held, and go on where another worker stopped."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+
+import pytest
 
 from event_samples import event
 from fakes import ListPublisher
 from seacanary.cluster.delivering import Delivering, OnChange
 from seacanary.cluster.event_journal import EventRecord
+from seacanary.errors import JournalError
 from seacanary.journal import Journal
+from seacanary.journal_store import JournalStore
 from seacanary.publishers.delivery import Delivery, DeliveryPolicy
 
 RECORDS = [EventRecord(n, 1000 + n, event(n).model_dump_json().encode()) for n in range(20)]
@@ -137,3 +142,47 @@ async def test_a_partition_given_away_while_its_past_is_read_ends_nothing(tmp_pa
 
     topic.events = given_away  # type: ignore[method-assign]  # what comes of it comes too late
     assert await delivering.take(RECORDS[9]) is None
+
+
+async def test_a_journal_that_cannot_be_read_takes_no_publisher_back_to_its_beginning(tmp_path: Path) -> None:
+    topic, tried = Topic(RECORDS), asyncio.Event()
+    topic.said["list"] = 15
+
+    async def unreadable(_: str) -> int:
+        tried.set()
+        raise JournalError("the disk is gone")
+
+    def open_deliveries(journal: Journal, _: AsyncExitStack, on_change: OnChange) -> Sequence[Delivery]:
+        journal.cursor = unreadable  # type: ignore[method-assign]  # for good
+        return [Delivery(journal, ListPublisher(), policy=DeliveryPolicy(), on_change=on_change)]
+
+    delivering = Delivering(tmp_path / "events.db", topic, open_deliveries=open_deliveries, on_change=lambda _: None)
+    delivering.begin()
+    await tried.wait()
+    await asyncio.sleep(0)
+    await delivering.end()  # says how far publishers have come
+    assert topic.said == {"list": 15}
+
+
+async def test_a_partition_given_away_while_the_journal_opens_can_be_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, publisher, opening = Topic(RECORDS), ListPublisher(), threading.Event()
+    going_on, opened = threading.Event(), JournalStore.open
+
+    def slowly(path: Path) -> JournalStore:
+        store = opened(path)
+        opening.set()
+        going_on.wait(10)
+        return store
+
+    monkeypatch.setattr(JournalStore, "open", slowly)
+    delivering = worker(tmp_path / "events.db", topic, publisher)
+    for _ in range(3):
+        delivering.begin()
+        await asyncio.to_thread(opening.wait, 10)
+        await delivering.end()
+    delivering.begin()
+    going_on.set()
+    await until(lambda: len(publisher.received) == 20)
+    await delivering.end()
