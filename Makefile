@@ -173,7 +173,7 @@ build/release/.ready: pyproject.toml constraints.txt $(VENV)/.ready-dev
 	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[release]'
 	@rm -rf build/release/env
 	@$(PYTHON) -m venv build/release/env
-	@build/release/env/bin/python $(PIP) install -c constraints.txt '.[cpu,cluster,s3]'
+	@build/release/env/bin/python $(PIP) install -c constraints.txt '.[cpu,cluster]'
 	@touch $@
 
 $(MODELS_VENV)/.ready: pyproject.toml constraints.txt | $(MODELS_VENV)/.python

@@ -20,7 +20,7 @@ ALLOWED = re.compile(
     |mit(-cmu|-0)?([ ]license)?|the[ ]mit[ ]license(.*)?|[023]-clause[ ]bsd([ ]license)?
     |(new[ ]|modified[ ]|simplified[ ])?bsd([ -][0-4][ -]clause)?([ ]license)?|bsd-\d-clause|0bsd|isc([ ]license.*)?
     |psf(-2\.0)?|python([ ]software[ ]foundation)?[ ]license([ ]version[ ]2)?|python-2\.0(\.1)?|psfl
-    |zlib|libpng|cc0-1\.0|unlicense|the[ ]unlicense.*|hpnd|zpl[ -]2\.1|ofl-1\.1|openssl|ncsa|boost.*|bsl-1\.0
+    |repoze[ ]public[ ]license|zlib|libpng|cc0-1\.0|unlicense|the[ ]unlicense.*|hpnd|zpl[ -]2\.1|ofl-1\.1|openssl|ncsa|boost.*|bsl-1\.0
     |mpl[ -]2\.0|mozilla[ ]public[ ]license[ ]2\.0[ ]\(mpl[ ]2\.0\)
     |lgpl-?(v?[23](\.[01])?)(\+|-or-later|-only)?|gnu[ ]lesser[ ]general[ ]public[ ]license.*
     |gnu[ ]library[ ]or[ ]lesser[ ]general[ ]public[ ]license.*
@@ -33,9 +33,10 @@ OUR_OWN = {"seacanary"}
 
 HEADER = """# Licences
 
-Of every package that `pip install 'seacanary[cpu,cluster,s3]'` installs, as `constraints.txt` pins them, from their own
-metadata. `[gpu]` has onnxruntime-gpu (MIT) in place of onnxruntime; `[alsa]` adds pyalsaaudio (PSF). The model workshop
-(`[train]`) is not shipped and not listed. Written by `make licences`; a test holds it to what is installed.
+Of every package that `pip install 'seacanary[cpu,cluster]'` installs, as `constraints.txt` pins them, from their own
+metadata. Not listed: what `[gpu]`, `[alsa]` and `[s3]` add (onnxruntime-gpu in place of onnxruntime; pyalsaaudio; s3fs
+with what it needs), and the model workshop (`[train]`), which is not shipped. Written by `make licences`;
+`make release-test` holds it to what is installed.
 
 | package | version | licence |
 |---|---|---|
