@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from seacanary.audio import AudioBlock
 from seacanary.errors import SourceLost, SourceUnusable
 from seacanary.sources import Source
-from seacanary.sources.pacing import Monotonic, Sleep
+from seacanary.sources.pacing import Monotonic, Sleep, was_held_up
 
 SourceState = Literal["opening", "running", "stalled", "lost", "unusable", "ended"]
 
@@ -152,17 +152,7 @@ class SupervisedSource:
         self._source = source = self._open_source()
         blocks = aiter(source.blocks())
         patience_s = None if self._policy.stall_s is None else self._policy.opening_s
-        while True:
-            limit = asyncio.timeout(patience_s)
-            try:
-                async with limit:
-                    block = await anext(blocks)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as exc:
-                if not limit.expired():
-                    raise
-                raise _Stalled(f"no audio for {patience_s:g} s") from exc
+        while (block := await _next_within(blocks, patience_s)) is not None:
             yield block
             patience_s = self._policy.stall_s
 
@@ -190,6 +180,28 @@ class SupervisedSource:
 
     def _tell(self, state: SourceState, *, reason: str | None = None, next_try_s: float | None = None) -> None:
         self._on_change(SourceChange(state, reason, self._restarts, next_try_s))
+
+
+async def _next_within(blocks: AsyncIterator[AudioBlock], patience_s: float | None) -> AudioBlock | None:
+    """The next block, None at the end.
+
+    Raises:
+        _Stalled: nothing came for too long, while this process was there to see it come.
+    """
+    loop = asyncio.get_running_loop()
+    coming = asyncio.ensure_future(anext(blocks, None))
+    try:
+        while True:
+            due_s = loop.time() + (patience_s or 0.0)
+            await asyncio.wait({coming}, timeout=patience_s)
+            if coming.done():
+                return coming.result()
+            if not was_held_up(loop, due_s):
+                raise _Stalled(f"no audio for {patience_s:g} s")
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 class _Backoff:

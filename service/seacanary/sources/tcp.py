@@ -9,6 +9,7 @@ from seacanary.errors import SourceLost
 from seacanary.sources.capture import Clock, read_clocks
 from seacanary.sources.live import LiveBlocks
 from seacanary.sources.network import TcpSection
+from seacanary.sources.pacing import was_held_up
 
 _READ_BYTES = 1 << 16
 
@@ -100,10 +101,14 @@ class TcpSource:
         return connection
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        try:
-            async with asyncio.timeout(self._section.idle_s):
-                return await reader.read(_READ_BYTES)
-        except TimeoutError as exc:
-            raise SourceLost(f"{self._where}: the sender is silent for {self._section.idle_s:g} s") from exc
-        except OSError as exc:
-            raise SourceLost(f"{self._where}: {exc.strerror or exc}") from exc
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + self._section.idle_s
+            try:
+                async with asyncio.timeout_at(due_s):
+                    return await reader.read(_READ_BYTES)
+            except TimeoutError as exc:
+                if not was_held_up(loop, due_s):
+                    raise SourceLost(f"{self._where}: the sender is silent for {self._section.idle_s:g} s") from exc
+            except OSError as exc:
+                raise SourceLost(f"{self._where}: {exc.strerror or exc}") from exc

@@ -1,6 +1,8 @@
 """A supervised source comes back after every loss, and stays away when it should."""
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 
@@ -119,6 +121,28 @@ async def test_a_slow_taker_is_no_stall() -> None:
     async for _ in bench.supervised.blocks():
         await asyncio.sleep(0.15)
     assert bench.states == ["opening", "running", "ended"]
+
+
+class Waiting(Scripted):
+    """Its second block comes over another thread, while the loop is held up for longer than a stall takes."""
+
+    async def blocks(self) -> AsyncIterator[AudioBlock]:
+        yield block(0)
+        loop, come = asyncio.get_running_loop(), asyncio.Event()
+        loop.call_later(0.01, time.sleep, 0.8)
+        coming = threading.Timer(0.2, loop.call_soon_threadsafe, [come.set])
+        coming.start()
+        await come.wait()
+        coming.join()
+        yield block(1)
+
+
+async def test_a_station_that_was_held_up_itself_takes_what_came_meanwhile() -> None:
+    changes: list[SourceChange] = []
+    supervised = SupervisedSource(lambda: Waiting([]), FAST, on_change=changes.append)
+    async with asyncio.timeout(20):
+        assert [b.first_sample async for b in supervised.blocks()] == [0, 10]
+    assert [change.state for change in changes] == ["opening", "running", "ended"]
 
 
 async def test_a_patient_policy_waits_for_an_idle_source() -> None:
