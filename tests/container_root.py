@@ -51,8 +51,14 @@ class ContainerRoot:
     """
 
     def __init__(self, root: Path, config: Path) -> None:
+        """Take what build-image.sh has laid open.
+
+        Args:
+            root: its root file system.
+            config: what `buildah inspect` says of it.
+        """
         self.root = root
-        self.config: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        self.config: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))["Docker"]["config"]
 
     def run(self, *command: str, volume: Path, settings: Path | None = None, timeout: float = 120) -> tuple[int, str]:
         """Run a command as the image's user to its end.
