@@ -20,7 +20,8 @@ ALLOWED = re.compile(
     |mit(-cmu|-0)?([ ]license)?|the[ ]mit[ ]license(.*)?|[023]-clause[ ]bsd([ ]license)?
     |(new[ ]|modified[ ]|simplified[ ])?bsd([ -][0-4][ -]clause)?([ ]license)?|bsd-\d-clause|0bsd|isc([ ]license.*)?
     |psf(-2\.0)?|python([ ]software[ ]foundation)?[ ]license([ ]version[ ]2)?|python-2\.0(\.1)?|psfl
-    |repoze[ ]public[ ]license|zlib|libpng|cc0-1\.0|unlicense|the[ ]unlicense.*|hpnd|zpl[ -]2\.1|ofl-1\.1|openssl|ncsa|boost.*|bsl-1\.0
+    |repoze[ ]public[ ]license|zlib|libpng|cc0-1\.0
+    |unlicense|the[ ]unlicense.*|hpnd|zpl[ -]2\.1|ofl-1\.1|openssl|ncsa|boost.*|bsl-1\.0
     |mpl[ -]2\.0|mozilla[ ]public[ ]license[ ]2\.0[ ]\(mpl[ ]2\.0\)
     |lgpl-?(v?[23](\.[01])?)(\+|-or-later|-only)?|gnu[ ]lesser[ ]general[ ]public[ ]license.*
     |gnu[ ]library[ ]or[ ]lesser[ ]general[ ]public[ ]license.*
