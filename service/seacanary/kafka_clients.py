@@ -1,12 +1,19 @@
-"""aiokafka's clients: what they want to be given, made of a KafkaConnection, and how a consumer is closed."""
+"""aiokafka's clients: what they want to be given, made of a KafkaConnection, and how they are closed."""
 
 import asyncio
 import logging
 import ssl
+from collections.abc import Coroutine
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # it ships no types
+from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+)
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from aiokafka.helpers import create_ssl_context  # type: ignore[import-untyped]
 
 from seacanary.errors import ConfigError
@@ -43,12 +50,34 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
     """
     consumer.pause(*consumer.assignment())
     await asyncio.sleep(FETCH_ENDS_S)
-    stopping = asyncio.create_task(consumer.stop())
+    await _stopped("consumer", consumer.stop())
+
+
+async def drop_producer(producer: AIOKafkaProducer) -> None:
+    """Close a producer, whatever becomes of it, in bounded time; what is not acknowledged is given up.
+
+    Its stop() flushes first: it waits for as long as a broker is frozen or away, what it flushes then comes after
+    what the next producer sends, and one that is cut short leaves its sender running. There is no public way to give
+    up what is not acknowledged.
+    """
+    sending, unsent = producer._sender.sender_task, producer._message_accumulator
+    if sending is not None:  # it did start
+        sending.cancel()
+        await asyncio.wait({sending}, timeout=CLOSE_S)
+    for batch in chain(*unsent._batches.values(), unsent._pending_batches):
+        batch.future.cancel()
+    await _stopped("producer", producer.stop())
+    with suppress(KafkaError, OSError):
+        await producer.client.close()
+
+
+async def _stopped(what: str, stop: Coroutine[Any, Any, None]) -> None:
+    stopping = asyncio.create_task(stop)
     await asyncio.wait({stopping}, timeout=CLOSE_S)
     stopping.cancel()
     await asyncio.wait({stopping}, timeout=CLOSE_S)
     if stopping.done() and not stopping.cancelled() and (failure := stopping.exception()):
-        log.debug("a consumer was not closed in order: %s", failure)
+        log.debug("a %s was not closed in order: %s", what, failure)
 
 
 def _login_options(login: KafkaLogin) -> dict[str, str]:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,10 @@ from seacanary.cluster.image_spool import Spooled
 from seacanary.cluster.shipping import BrokersAway, Receipt
 from seacanary.cluster.topics import IMAGE_BYTES
 from seacanary.errors import SeaCanaryError
-from seacanary.kafka_clients import in_words
+from seacanary.kafka_clients import drop_producer, in_words
 
 # Kafka's limit of a record is one of a whole batch, with its own header.
 BATCH_BYTES = IMAGE_BYTES - 4096
-CLOSE_S = 5.0
 LOG_APPEND_TIME = 1  # a record's time is the broker's
 
 
@@ -79,11 +77,7 @@ class KafkaCarrier:
         """Drop the producer; what it still holds is sent again by another."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await producer.stop()
-            with suppress(KafkaError, OSError):
-                await producer.client.close()
+            await drop_producer(producer)
 
     async def _open(self) -> AIOKafkaProducer:
         await self._prepare()

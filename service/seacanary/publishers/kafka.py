@@ -9,7 +9,7 @@ Source of the form: CloudEvents 1.0, Kafka Protocol Binding, section 3.2 (binary
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
@@ -27,7 +27,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 
 from seacanary.errors import DeliveryLost, DeliveryRejected, DeliveryRetryable
 from seacanary.events import CloudEvent, Event, JournalEntry
-from seacanary.kafka_clients import client_options, close_consumer, in_words
+from seacanary.kafka_clients import client_options, close_consumer, drop_producer, in_words
 from seacanary.publishers.kafka_section import KafkaEventsSection
 
 CLOCKS_DIFFER_MS = 3_600_000
@@ -100,13 +100,7 @@ class KafkaEvents:
         """Let go of the brokers."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            # stop() alone flushes first: it waits for as long as a broker is frozen, and what it flushes then comes
-            # after the next attempt has looked. There is no public way to give up what is not acknowledged.
-            sending = producer._sender.sender_task
-            sending.cancel()
-            await asyncio.wait([sending])
-            with suppress(KafkaError, OSError, TimeoutError):
-                await producer.stop()
+            await drop_producer(producer)  # what it flushed would come after the next attempt has looked
 
     @property
     def _place(self) -> str:
@@ -117,7 +111,7 @@ class KafkaEvents:
         try:
             await producer.start()
         except BaseException:
-            await producer.stop()
+            await drop_producer(producer)
             raise
         return producer
 
