@@ -25,7 +25,7 @@ from prometheus_server import PrometheusServer
 from redis_server import RedisServer, free_port
 from webhook_receiver import SECRET
 
-STARTING_S = 60.0
+STARTING_S = 240.0  # on a machine that has other things to do
 LEAD_S = 8.0
 QUIET_SHARE, QUIET_LEAST_S, QUIET_MOST_S = 0.1, 35.0, 180.0
 
@@ -109,16 +109,17 @@ def soak(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Soak
         opened.callback(supervisor.stop)
         opened.enter_context(watch.watching())
         _until_up(supervisor, now_s)
+        end_s = now_s() + seconds  # it has to be up first, however long that takes
         quiet_s = min(QUIET_MOST_S, max(QUIET_LEAST_S, QUIET_SHARE * seconds))
         possible = [kind for kind in KINDS if kind not in without]
-        faults = plan(seed, begin_s=now_s() + LEAD_S, end_s=seconds - quiet_s, kinds=possible)
+        faults = plan(seed, begin_s=now_s() + LEAD_S, end_s=end_s - quiet_s, kinds=possible)
         storm = Storm(faults, targets, now_s=now_s)
         storm.begin()
-        _wait(seconds - quiet_s, now_s, storm, progress, seconds=seconds)
+        _wait(end_s - quiet_s, now_s, storm, progress, end_s=end_s)
         storm.end()
         recorder.present.clear()  # the last recording has time to be heard
-        _wait(seconds, now_s, storm, progress, seconds=seconds)
-        seen = _seen_by(prometheus, seconds)
+        _wait(end_s, now_s, storm, progress, end_s=end_s)
+        seen = _seen_by(prometheus, end_s)
         supervisor.stop()
         shutil.copy(places.journal, folder / "journal-at-end.db")  # its disk goes with the soak
         return Soaked(
@@ -173,8 +174,8 @@ def _until_up(supervisor: Supervisor, now_s: Callable[[], float]) -> None:
     raise RuntimeError("the station did not begin to listen; its log is life-0.log in the soak's folder")
 
 
-def _wait(until_s: float, now_s: Callable[[], float], storm: Storm, progress: Progress, *, seconds: float) -> None:
-    task = progress.task_ids[0] if progress.task_ids else progress.add_task("soaking", total=seconds)
+def _wait(until_s: float, now_s: Callable[[], float], storm: Storm, progress: Progress, *, end_s: float) -> None:
+    task = progress.task_ids[0] if progress.task_ids else progress.add_task("soaking", total=end_s)
     while now_s() < until_s:
         time.sleep(min(1.0, max(0.0, until_s - now_s())))
         progress.update(task, completed=now_s(), description=f"soaking, {len(storm.struck)} faults")
