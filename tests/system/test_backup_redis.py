@@ -78,12 +78,13 @@ def seacanary(*arguments: object) -> Result:
 async def station(config: StationConfig, *, only: Sequence[str] = ("redis", "webhook")) -> Any:
     """A journal and the publishers that deliver from it."""
     async with await Journal.open(config.journal.path) as journal:
+        await journal.begin([section.name for section in config.publishers])
         made = [
             RedisStreams(section) if isinstance(section, RedisStreamsSection) else Webhook(section)
             for section in config.publishers
             if section.name in only and isinstance(section, RedisStreamsSection | WebhookSection)
         ]
-        deliveries = [Delivery(journal, publisher, policy=QUICK) for publisher in made]
+        deliveries = [Delivery(journal, publisher, policy=QUICK, on_change=lambda _: None) for publisher in made]
         running = [asyncio.create_task(delivery.run()) for delivery in deliveries]
         try:
             yield journal
