@@ -209,7 +209,7 @@ def reload_command(file: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,  # a busy machine takes minutes to import it all
         env=os.environ | {"COLUMNS": "200"},
     )
 
