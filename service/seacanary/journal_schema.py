@@ -64,7 +64,8 @@ def prepare(connection: sqlite3.Connection, path: Path, *, writing: bool) -> Non
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise JournalError(
-            f"{path}: the journal is damaged ({verdict}); restore a backup (docs/backup.md), or move it away and begin anew"
+            f"{path}: the journal is damaged ({verdict}); restore a backup (docs/backup.md), or move it away and begin "
+            "anew"
         )
     if writing:
         JOURNAL.migrate(connection, version)

@@ -188,7 +188,7 @@ def test_every_metric_named_exists(page: Path) -> None:
 
 def test_every_command_named_exists() -> None:
     for page in PAGES:
-        for words in re.findall(r"\bseacanary ((?:[a-z]+ )*[a-z]+)\b", _code(page)):
+        for words in re.findall(r"(?<!-u )\bseacanary ((?:[a-z]+ )*[a-z]+)\b", _code(page)):
             command, *rest = words.split()
             assert command in COMMANDS, f"{page}: seacanary {words}"
             if COMMANDS[command] and rest:
