@@ -50,7 +50,7 @@ async def run_worker(orders: Orders) -> None:
 async def run_bare_loop(orders: Orders) -> None:
     """The same work as a worker that only infers."""
     config = WorkerConfig.model_validate(orders["config"])
-    await _until_terminated(run_bare(config.kafka, config.worker, Inferring(stand_in(orders))))
+    await _until_terminated(run_bare(config.kafka, config.worker, Inferring(stand_in(orders), Metrics())))
 
 
 async def run_feed(orders: Orders) -> None:

@@ -36,7 +36,7 @@ def board() -> Board:
     )
     page.row("Now", _behind_now(), _waiting_now(), _workers_now(), _ended_now(), _letters_now(), _oldest_spooled_now())
     page.row("Workers", _behind(), _waiting(), _records(), _fullest(), _batches(), _reached())
-    page.row("What went wrong", _still(), _ended(), _letters(), _clocks())
+    page.row("What went wrong", _still(), _ended(), _letters(), _expired(), _clocks())
     page.row("Edges", _spooled(), _spool_age(), _bytes(), _shed())
     return page
 
@@ -159,6 +159,16 @@ def _letters() -> Panel:
     text = Text("Dead letters", "Records that no worker could read, by the topic they were in.", "short")
     letters = by("topic", grown(of("deadletters_total", STATION), "$__interval"))
     return bars(text, Query(letters, "{{topic}}"))
+
+
+def _expired() -> Panel:
+    text = Text(
+        "Expired unread",
+        "Records that the brokers deleted before any worker had read them, by topic: not observed.",
+        "short",
+    )
+    expired = by("topic", grown(of("images_expired_total", STATION), "$__interval"))
+    return bars(text, Query(expired, "{{topic}}"))
 
 
 def _clocks() -> Panel:

@@ -305,9 +305,14 @@ class Metrics:
         self.dead_letters = self._counter(
             "deadletters_total", "Records no worker could read, put into the dead-letter topic.", "topic"
         )
+        self.images_expired = self._counter(
+            "images_expired_total",
+            "Images, or what the model said of them, that the brokers deleted before any worker read them.", "topic",
+        )  # fmt: skip
         self.worker_degraded_images = self._counter(
             "worker_degraded_images_total",
-            "Images a worker had no time for: skipped (the hop was coarsened) or shed (the oldest, when all waited).",
+            "Images not judged: skipped (the hop was coarsened) or shed (the oldest, when all waited) for want of time, "
+            "or failed (the model had no answer).",
             "outcome",
         )
         self.worker_overload = self._gauge(

@@ -48,6 +48,7 @@ from seacanary.cluster.envelope import DetectionEnvelope, ImageEnvelope, decode,
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.tracking import Tracking
 from seacanary.guard import GuardSection
+from seacanary.metrics import Metrics
 from seacanary.presence_rules import PresenceRule, PresenceSection
 
 CONTRACT = tiny_contract()
@@ -69,7 +70,7 @@ def records() -> Records:
 def judged(records: Records, hydrophone: int, number: int) -> Appended:
     """A hydrophone's detection, appended 100 ms after its image, which comes every 500 ms."""
     key, value = records.record(hydrophone, number)
-    inferring = Inferring(SleepingGpuStandIn(CONTRACT, None))
+    inferring = Inferring(SleepingGpuStandIn(CONTRACT, None), Metrics())
     (said,) = inferring.conclude([inferring.read(value)])
     return Appended(0, number, 500 * number + 100, key, encode(said))
 

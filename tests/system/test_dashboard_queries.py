@@ -51,7 +51,7 @@ CLUSTER = dict.fromkeys(
         for name in (
             "cluster_lag_records", "cluster_lag_seconds", "watchdog_ends_total", "worker_records_total",
             "deadletters_total", "images_spooled_total", "images_shipped_total", "image_bytes_shipped_total",
-            "image_spool_shed_images_total",
+            "image_spool_shed_images_total", "images_expired_total",
         )
     ),
     "a demo is one station, without a cluster",

@@ -8,7 +8,7 @@ from faust.types import TopicT
 from yarl import URL
 
 from seacanary.cluster.acknowledging import HeldEvent
-from seacanary.cluster.ordered_consumer import OrderedTransport
+from seacanary.cluster.ordered_consumer import OnExpired, OrderedTransport
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.security import faust_brokers, faust_credentials
 from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
@@ -20,8 +20,13 @@ BUFFERED_RECORDS = 512
 HEARTBEATS_PER_SESSION = 4
 
 
-def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
+def make_app(kafka: KafkaSection, worker: WorkerSection, *, on_expired: OnExpired = lambda *_: None) -> faust.App:
     """An app that knows its brokers and reads nothing yet. Its topics are there before it starts.
+
+    Args:
+        kafka: of the configuration.
+        worker: of the configuration.
+        on_expired: told of records that were deleted before anybody read them: topic and number.
 
     Raises:
         ConfigError: a password, certificate or key cannot be read.
@@ -50,7 +55,7 @@ def make_app(kafka: KafkaSection, worker: WorkerSection) -> faust.App:
         table_standby_replicas=0,
         web_enabled=False,
     )
-    app.transport = OrderedTransport.of(app)
+    app.transport = OrderedTransport.of(app, on_expired=on_expired)
     return app
 
 

@@ -18,6 +18,7 @@ from seacanary.cluster.envelope import (
     decode,
 )
 from seacanary.contract import ModelContract
+from seacanary.metrics import Metrics
 from seacanary.observations import Detection, Unobserved, UnobservedReason
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,9 @@ class Judge(Protocol):
 class Inferring:
     """Brings batches of records to the model. Blocks while it runs."""
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    def __init__(self, judge: Judge, metrics: Metrics) -> None:
+        self._judge, self._metrics = judge, metrics
         self._sha256 = contract_sha256(judge.contract)
-        self.images_failed = 0
 
     def read(self, record: bytes | None) -> ImageEnvelope | LostEnvelope | EndEnvelope:
         """The envelope of an images record.
@@ -81,6 +81,7 @@ class Inferring:
             detections: Sequence[Detection | None] = self._judge.judge(images)
         except Exception:  # whatever the runtime raises; _one_by_one raises it again if it is not the images
             log.exception("the model could not answer for %d images; they are judged one by one", len(images))
+            self._metrics.inference_failures.inc()
             detections = self._one_by_one(images)
         for image, answer in zip(images, detections, strict=True):
             yield self._enveloped(image, answer)
@@ -97,7 +98,7 @@ class Inferring:
                 answers.extend(self._judge.judge([image]))
             except Exception:  # noqa: BLE001  # as above
                 self._judge.judge([empty])
-                self.images_failed += 1
+                self._metrics.worker_degraded_images.labels("failed").inc()
                 answers.append(None)
         return answers
 

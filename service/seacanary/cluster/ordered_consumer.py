@@ -24,6 +24,8 @@ from seacanary.errors import SeaCanaryError
 
 log = logging.getLogger(__name__)
 
+OnExpired = Callable[[str, int], None]  # topic, records
+
 
 class RecordsSkipped(SeaCanaryError):
     """Faust has handed over a record before others of its partition."""
@@ -38,13 +40,15 @@ class OrderedConsumer(Consumer):
         begins_at: where each partition went on after the latest seek.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Faust's own
+    def __init__(self, transport: Any, *args: Any, **kwargs: Any) -> None:  # Faust's own; an OrderedTransport
         self.begins_at: Mapping[TP, int] = {}
+        self._on_expired: OnExpired = transport.on_expired
+        self._told_until: dict[TP, int] = {}
         self._seeks = 0
         self._sought_generation: int | None = None
         self._open_generation: int | None = None
         self._moved_on = False  # beyond records that were not handed over
-        super().__init__(*args, **kwargs)
+        super().__init__(transport, *args, **kwargs)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek all partitions to their committed offsets; those without one, to their beginning."""
@@ -54,13 +58,21 @@ class OrderedConsumer(Consumer):
         earliest = await self.earliest_offsets(*ours) if ours else {}
         for tp, offset in ours.items():
             if 0 < offset < earliest[tp]:
-                log.error("%s[%d]: records %d to %d have expired unread", *tp, offset, earliest[tp] - 1)
+                self._tell_of_expired(tp, offset, earliest[tp])
             if offset <= earliest[tp]:
                 await self.seek(tp, earliest[tp])
         self.begins_at = {tp: max(offset, earliest[tp]) for tp, offset in ours.items()}
         self._seeks += 1
         self._sought_generation = generation
         return committed
+
+    def _tell_of_expired(self, tp: TP, first: int, end: int) -> None:
+        """Log and count records that were deleted unread; once, however often it is sought before a commit."""
+        first = max(first, self._told_until.get(tp, 0))
+        if first < end:
+            log.error("%s[%d]: records %d to %d have expired unread", *tp, first, end - 1)
+            self._on_expired(tp.topic, end - first)
+            self._told_until[tp] = end
 
     async def wait_empty(self) -> None:
         """Commit what is acknowledged, and wait for nothing: what is worked on now will not be acknowledged any more.
@@ -114,12 +126,20 @@ class OrderedTransport(Transport):
     """Kafka by aiokafka, in order."""
 
     Consumer = OrderedConsumer
+    on_expired: OnExpired
 
     @classmethod
-    def of(cls, app: App) -> "OrderedTransport":
-        """For an app's own brokers."""
+    def of(cls, app: App, *, on_expired: OnExpired) -> "OrderedTransport":
+        """For an app's own brokers.
+
+        Args:
+            app: whose.
+            on_expired: told of records that were deleted before anybody read them.
+        """
         brokers: list[URL] = app.conf.broker_consumer
-        return cls(brokers, app)
+        transport = cls(brokers, app)
+        transport.on_expired = on_expired
+        return transport
 
 
 class Order:

@@ -93,7 +93,9 @@ class Worker:
         for note in await make_topics(kafka, changelog(kafka, CHANGELOG_TOPIC, CHANGELOG)):
             log.warning("%s", note)
         self._config.worker.data.mkdir(parents=True, exist_ok=True)
-        app = make_app(kafka, self._config.worker)
+        app = make_app(
+            kafka, self._config.worker, on_expired=lambda topic, n: self._metrics.images_expired.labels(topic).inc(n)
+        )
         with ThreadPoolExecutor(1, thread_name_prefix="judge") as executor:
             order = Order(lambda: _begins_at(app))
             self._add_roles(app, executor, order)
@@ -135,7 +137,8 @@ class Worker:
         around = Surroundings(app, config.kafka, letters, self._metrics, order)
         if "infer" in roles:
             thinning = Thinning(config.worker, self._judge.contract, self._metrics)
-            add_infer(around, config.worker, Inferring(self._judge), thinning=thinning, executor=executor)
+            inferring = Inferring(self._judge, self._metrics)
+            add_infer(around, config.worker, inferring, thinning=thinning, executor=executor)
         if "track" in roles:
             add_track(around, hydrophone_table(app, config.kafka), self._tracking())
         if "deliver" in roles:

@@ -18,6 +18,7 @@ from seacanary.cluster.envelope import (
     encode,
 )
 from seacanary.cluster.inferring import Inferring
+from seacanary.metrics import Metrics
 from seacanary.observations import Detection
 
 SHA256 = contract_sha256(tiny_contract())
@@ -58,27 +59,29 @@ END = EndEnvelope(station=STATION, run=RUN, number=9, hydrophone="h1", reason="s
 
 
 def test_an_image_without_an_answer_is_unobserved_and_the_others_are_judged() -> None:
-    inferring = Inferring(Judge())
-    said = inferring.conclude([image(0), image(1, pixel=Judge.poison), image(2), END])
+    metrics = Metrics()
+    said = Inferring(Judge(), metrics).conclude([image(0), image(1, pixel=Judge.poison), image(2), END])
     assert [type(item) for item in said] == [DetectionEnvelope, LostEnvelope, DetectionEnvelope, EndEnvelope]
     assert [item.number for item in said] == [0, 1, 2, 9]
     lost = said[1]
     assert isinstance(lost, LostEnvelope)
     assert (lost.lost.reason, lost.lost.first_sample, lost.lost.end_sample) == ("inference_failed", 512, 1536)
-    assert inferring.images_failed == 1
+    count = metrics.registry.get_sample_value
+    assert count("seacanary_worker_degraded_images_total", {"outcome": "failed"}) == 1
+    assert count("seacanary_inference_failures_total") == 1
 
 
 def test_a_model_that_answers_nothing_any_more_blames_no_image() -> None:
     judge = Judge()
     judge.broken = True
     with pytest.raises(RuntimeError, match="no answer"):
-        Inferring(judge).conclude([image(0), image(1)])
+        Inferring(judge, Metrics()).conclude([image(0), image(1)])
 
 
 def test_a_batch_without_images_does_not_trouble_the_model() -> None:
     judge = Judge()
     judge.broken = True
-    assert Inferring(judge).conclude([END]) == [END]
+    assert Inferring(judge, Metrics()).conclude([END]) == [END]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_a_batch_without_images_does_not_trouble_the_model() -> None:
 )
 def test_records_the_model_cannot_judge_are_refused(record: bytes | None, reason: str) -> None:
     with pytest.raises(EnvelopeRefused, match=reason):
-        Inferring(Judge()).read(record)
+        Inferring(Judge(), Metrics()).read(record)
 
 
 def test_a_detection_among_the_images_is_refused() -> None:
@@ -100,7 +103,7 @@ def test_a_detection_among_the_images_is_refused() -> None:
         station=STATION, run=RUN, number=0, contract_sha256=SHA256, detection=_detection(image(0))
     )
     with pytest.raises(EnvelopeRefused, match="does not belong"):
-        Inferring(Judge()).read(encode(detection))
+        Inferring(Judge(), Metrics()).read(encode(detection))
 
 
 def _detection(of: ImageEnvelope) -> Detection:

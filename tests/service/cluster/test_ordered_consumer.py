@@ -74,14 +74,20 @@ class Broker:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.position = 0
+        self.earliest = 0
         self.meanwhile: Callable[[], None] = lambda: None
-        monkeypatch.setattr(Consumer, "__init__", lambda consumer, transport: setattr(consumer, "app", transport.app))
+        monkeypatch.setattr(Consumer, "__init__", self._init)
         monkeypatch.setattr(Consumer, "_getmany", self._getmany)
         monkeypatch.setattr(Consumer, "seek_to_committed", self._seek_to_committed)
         monkeypatch.setattr(Consumer, "perform_seek", lambda consumer: consumer.seek_to_committed())
         monkeypatch.setattr(Consumer, "earliest_offsets", self._earliest_offsets)
         monkeypatch.setattr(Consumer, "resume_flow", lambda _: None)
+        monkeypatch.setattr(Consumer, "seek", self._seek)
         monkeypatch.setattr(Consumer, "_is_changelog_tp", lambda _, tp: tp == CHANGELOG)
+
+    @staticmethod
+    def _init(consumer: Consumer, transport: Any) -> None:
+        consumer.app = transport.app
 
     async def _getmany(self, *_: Any) -> dict[TP, list[int]]:
         """Two records, which the position goes on by."""
@@ -95,7 +101,10 @@ class Broker:
         return {IMAGES: 10}
 
     async def _earliest_offsets(self, *tps: TP) -> dict[TP, int]:
-        return dict.fromkeys(tps, 0)
+        return dict.fromkeys(tps, self.earliest)
+
+    async def _seek(self, _: TP, offset: int) -> None:
+        self.position = offset
 
 
 @pytest.fixture
@@ -104,10 +113,16 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 
 @pytest.fixture
-def consumer(broker: Broker) -> OrderedConsumer:
+def expired() -> list[tuple[str, int]]:
+    """Topic and number of records that were told to have expired."""
+    return []
+
+
+@pytest.fixture
+def consumer(broker: Broker, expired: list[tuple[str, int]]) -> OrderedConsumer:
     """One that was just assigned its partitions."""
     app = SimpleNamespace(consumer_generation_id=7)  # no more of it is asked for
-    return OrderedConsumer(SimpleNamespace(app=app))
+    return OrderedConsumer(SimpleNamespace(app=app, on_expired=lambda *what: expired.append(what)))
 
 
 async def images(consumer: OrderedConsumer) -> list[int]:
@@ -141,6 +156,21 @@ async def test_a_read_that_began_before_the_flow_and_ends_in_it_leaves_no_hole(
     assert await images(consumer) == []  # 12 and 13, while 10 and 11 went by
     broker.meanwhile = lambda: None
     assert await images(consumer) == [10, 11]
+
+
+async def test_what_expired_unread_is_told_once(
+    consumer: OrderedConsumer, broker: Broker, expired: list[tuple[str, int]]
+) -> None:
+    await consumer.seek_to_committed()
+    assert expired == []
+    broker.earliest = 15
+    await consumer.seek_to_committed()
+    await consumer.seek_to_committed()  # another rebalance, before anything was committed
+    broker.earliest = 18
+    await consumer.seek_to_committed()
+    assert expired == [("images", 5), ("images", 3)]
+    consumer.resume_flow()
+    assert await images(consumer) == [18, 19]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from seacanary.cluster.tracking import Tracking, WrongContract
 from seacanary.detection import DetectorSection
 from seacanary.events import ConditionEvent, PresenceEvent
 from seacanary.image_detection import ImageJudge
+from seacanary.metrics import Metrics
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def detections(scene: Scene) -> list[Envelope]:
     """What infer sends on, hydrophones interleaved, through bytes and back."""
     judge = ImageJudge.load(DetectorSection(path=scene.model, sessions=1))
-    inferring = Inferring(judge)
+    inferring = Inferring(judge, Metrics())
     turns = itertools.zip_longest(*scene.sent.values())
     items = [inferring.read(encode(item)) for turn in turns for item in turn if item is not None]
     said = inferring.conclude(items)
