@@ -38,6 +38,10 @@ WORKER_EPILOG = (
 )
 # Modules whose classes are Faust's: Faust says in their name when each begins and ends.
 FAUSTS_OWN = ("seacanary.cluster.ordered_consumer", "seacanary.cluster.tables")
+PASSED_OVER = (
+    "workers pass over those whose hydrophone has gone on since: "
+    'seacanary_worker_records_total{stage="track",outcome="repeated"}'
+)
 # What the extra installs, as it is imported.
 CLUSTER_LIBRARIES = frozenset({"aiokafka", "faust", "mode", "rocksdict", "yarl"})
 
@@ -127,7 +131,9 @@ def replay(
 ) -> None:
     """Send records again to where they came from, once there is a worker that can read them.
 
-    To do it twice harms nothing: workers pass over what they have seen. The list keeps them until their time is over.
+    An image or a detection counts only if nothing later of its hydrophone has been concluded since: workers pass over
+    all others, as they do over what they have seen, so that to do it twice harms nothing. The list keeps them until
+    their time is over.
     """
     if every == bool(numbers):
         fail("name the numbers, or give --all")
@@ -136,7 +142,8 @@ def replay(
         from seacanary.cluster.dead_letter_reading import replay as send_again
     chosen: Collection[int] | None = None if every else numbers
     sent = or_exit(lambda: asyncio.run(send_again(kafka, chosen)))
-    out.print(f"{sent} record{'s' * (sent != 1)} sent again", highlight=False)
+    account = f"{sent} record{'s' * (sent != 1)} sent again; {PASSED_OVER}"
+    out.print(account, highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -171,8 +171,12 @@ def test_dead_letters_are_listed_from_the_file_of_either_role(edge: Path, worker
 
 
 def test_dead_letters_are_sent_again_by_number_or_all(worker: Path, letters: list[object]) -> None:
-    assert call("deadletters", "replay", worker, 3).stdout == "1 record sent again\n"
-    assert call("deadletters", "replay", worker, "--all").stdout == "2 records sent again\n"
+    passed_over = (
+        "workers pass over those whose hydrophone has gone on since: "
+        'seacanary_worker_records_total{stage="track",outcome="repeated"}\n'
+    )
+    assert call("deadletters", "replay", worker, 3).stdout == f"1 record sent again; {passed_over}"
+    assert call("deadletters", "replay", worker, "--all").stdout == f"2 records sent again; {passed_over}"
     assert letters == [[3], None]
     assert call("deadletters", "replay", worker).exit_code == 2
     assert call("deadletters", "replay", worker, 3, "--all").exit_code == 2

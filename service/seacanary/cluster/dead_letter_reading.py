@@ -1,6 +1,7 @@
 """Dead letters read again: which records were refused and why, and sending them once more."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from seacanary.cluster.dead_letters import OFFSET, PARTITION, REASON, TOPIC
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import DEAD_LETTERS, ClusterUnreachable, topics
 from seacanary.errors import SeaCanaryError
-from seacanary.kafka_clients import client_options, close_consumer, in_words
+from seacanary.kafka_clients import client_options, close_consumer, drop_producer, in_words
 
 _POLL_MS = 500
 
@@ -52,17 +53,18 @@ async def dead_letters(section: KafkaSection) -> AsyncGenerator[DeadLetter, None
     """All letters that the brokers hold now, oldest first. What is no letter of ours is passed over.
 
     Raises:
-        ClusterUnreachable: the brokers cannot be asked now.
+        ClusterUnreachable: the brokers cannot be asked now, or have not answered for `request_timeout_s`.
     """
     place = TopicPartition(section.topic(DEAD_LETTERS), 0)
     consumer = AIOKafkaConsumer(**client_options(section), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         consumer.assign([place])
-        await consumer.seek_to_beginning(place)
-        end = (await consumer.end_offsets([place]))[place]
-        while await consumer.position(place) < end:
-            for record in (await consumer.getmany(place, timeout_ms=_POLL_MS)).get(place, []):
+        async with asyncio.timeout(section.request_timeout_s):
+            await consumer.seek_to_beginning(place)
+            end = (await consumer.end_offsets([place]))[place]
+        while records := await _next(consumer, place, end, timeout_s=section.request_timeout_s):
+            for record in records:
                 letter = _letter(record)
                 if letter is not None and letter.number < end:
                     yield letter
@@ -75,7 +77,8 @@ async def dead_letters(section: KafkaSection) -> AsyncGenerator[DeadLetter, None
 async def replay(section: KafkaSection, numbers: Collection[int] | None = None) -> int:
     """Send letters again, each to the partition it came from; the letters stay where they are.
 
-    To do it twice harms nothing: workers know what they have seen by its position.
+    Workers conclude each hydrophone's records in order. A letter counts only if nothing later of its hydrophone has
+    been concluded since it was refused: else it is passed over, as a repeat is. So to do it twice harms nothing.
 
     Args:
         section: of the configuration.
@@ -95,12 +98,28 @@ async def replay(section: KafkaSection, numbers: Collection[int] | None = None) 
     try:
         await producer.start()
         for letter in chosen:
-            await producer.send_and_wait(letter.topic, letter.value, key=letter.key, partition=letter.partition)
+            # An idempotent producer gives up no record by itself.
+            async with asyncio.timeout(section.request_timeout_s):
+                await producer.send_and_wait(letter.topic, letter.value, key=letter.key, partition=letter.partition)
     except (KafkaError, TimeoutError) as exc:
         raise _unreachable(section, exc) from exc
     finally:
-        await producer.stop()
+        await drop_producer(producer)  # what is acknowledged is sent, and nothing else shall be
     return len(chosen)
+
+
+async def _next(consumer: AIOKafkaConsumer, place: TopicPartition, end: int, *, timeout_s: float) -> Sequence[Any]:
+    """The next records before an offset; none: it is reached.
+
+    Raises:
+        TimeoutError: none came.
+    """
+    async with asyncio.timeout(timeout_s):
+        while await consumer.position(place) < end:
+            records: Sequence[Any] = (await consumer.getmany(place, timeout_ms=_POLL_MS)).get(place, ())
+            if records:
+                return records
+    return ()
 
 
 def _refuse_strays(section: KafkaSection, chosen: Collection[DeadLetter], numbers: Collection[int]) -> None:
@@ -131,4 +150,5 @@ def _letter(record: Any) -> DeadLetter | None:
 
 
 def _unreachable(section: KafkaSection, exc: Exception) -> ClusterUnreachable:
-    return ClusterUnreachable(f"{section.place}: {in_words(exc)}")
+    no_answer = f"no answer within {section.request_timeout_s:g} s"
+    return ClusterUnreachable(f"{section.place}: {no_answer if isinstance(exc, TimeoutError) else in_words(exc)}")
