@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import numpy as np
+
 from seacanary.audio import Window
 from seacanary.batching import StreamEnded
 from seacanary.cluster.envelope import (
@@ -13,6 +15,7 @@ from seacanary.cluster.envelope import (
     ImageEnvelope,
     LostEnvelope,
     contract_sha256,
+    encode,
 )
 from seacanary.contract import ModelContract
 from seacanary.image_detection import Transformer
@@ -47,6 +50,28 @@ class ImageMaker:
             )
             for window, image in zip(windows, self._transformer.images(windows), strict=True)
         ]
+
+
+def image_record_bytes(contract: ModelContract) -> int:
+    """Size of the largest record that an image can become, names not counted: noise, which deflate does not shorten."""
+    rows, columns = sum(rows.count for rows in contract.transform.rows), contract.transform.columns
+    envelope = ImageEnvelope(
+        station="",
+        run=_NO_RUN,
+        number=_UNNUMBERED,
+        hydrophone="",
+        contract_sha256=contract_sha256(contract),
+        epoch=_NO_RUN,
+        first_sample=0,
+        end_sample=contract.window_samples,
+        sample_rate_hz=contract.sample_rate_hz,
+        start=_NO_RUN,
+        missing_fraction=0.0,
+        clipped_fraction=0.0,
+        source_file=None,
+        image=np.random.default_rng(0).integers(0, 256, (rows, columns), np.uint8),
+    )
+    return len(encode(envelope))
 
 
 class Addressing:

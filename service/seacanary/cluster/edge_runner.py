@@ -7,10 +7,14 @@ from functools import partial
 
 from seacanary.cluster.edge import Edge, EdgeSummary
 from seacanary.cluster.edge_config import EdgeConfig
+from seacanary.cluster.edge_images import image_record_bytes
+from seacanary.cluster.envelope import LARGEST_SIDE
 from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signals
-from seacanary.cluster.kafka_carrier import KafkaCarrier
+from seacanary.cluster.kafka_carrier import RECORD_BYTES, KafkaCarrier
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import IMAGES, make_topics
+from seacanary.contract import ModelContract
+from seacanary.errors import ModelRefused
 from seacanary.health import Examined
 from seacanary.image_detection import Transformer
 from seacanary.kafka_clients import client_options
@@ -38,6 +42,7 @@ def run_edge(config: EdgeConfig, *, seconds: float | None = None, examined: Exam
     carrier = kafka_carrier(config.kafka, station=config.station.name)
     metrics, transformer = Metrics(), Transformer.load(config.model)
     try:
+        check_record_size(transformer.contract)
         edge = Edge(config, transformer=transformer, carrier=carrier, metrics=metrics)
         with examined(edge.health.read) as health:
             serve_metrics(metrics, config.metrics, health=health)
@@ -46,6 +51,21 @@ def run_edge(config: EdgeConfig, *, seconds: float | None = None, examined: Exam
     finally:
         transformer.close()
         metrics.close()
+
+
+def check_record_size(contract: ModelContract) -> None:
+    """Refuse a model whose images no broker takes: the first would be sent again for ever, and hold up all others.
+
+    Raises:
+        ModelRefused: it is one.
+    """
+    rows, columns = sum(rows.count for rows in contract.transform.rows), contract.transform.columns
+    too_long = max(rows, columns) > LARGEST_SIDE  # not to be encoded at all
+    if too_long or image_record_bytes(contract) > RECORD_BYTES:
+        raise ModelRefused(
+            f"model {contract.model_id}: an image of {rows} x {columns} pixels does not fit into a record; an edge "
+            f"needs one whose images have {LARGEST_SIDE} on each side and make {RECORD_BYTES} bytes at most"
+        )
 
 
 def _say_what_begins(config: EdgeConfig) -> None:

@@ -32,7 +32,7 @@ from seacanary.observations import CallSpan, Detection, Unobserved
 MAGIC, VERSION = b"SCE", 1
 _PREFIX = struct.Struct("<3sBI")
 _CHECKSUM = struct.Struct("<I")
-_LARGEST_SIDE = 4096  # pixels; a header that claims more is damaged
+LARGEST_SIDE = 4096  # pixels; a header that claims more is damaged
 
 
 class EnvelopeRefused(SeaCanaryError):
@@ -176,7 +176,7 @@ class _ImageHeader(_Header):
     kind: Literal["image"] = "image"
     missing_fraction: float
     clipped_fraction: float
-    shape: tuple[Annotated[int, Field(gt=0, le=_LARGEST_SIDE)], Annotated[int, Field(gt=0, le=_LARGEST_SIDE)]]
+    shape: tuple[Annotated[int, Field(gt=0, le=LARGEST_SIDE)], Annotated[int, Field(gt=0, le=LARGEST_SIDE)]]
 
 
 class _DetectionHeader(_Header):

@@ -20,6 +20,8 @@ from seacanary.kafka_clients import drop_producer, in_words
 
 # Kafka's limit of a record is one of a whole batch, with its own header.
 BATCH_BYTES = IMAGE_BYTES - 4096
+# What an image may take of it: the rest is for names, the path of a recording, and Kafka's own fields.
+RECORD_BYTES = BATCH_BYTES - 8192
 LOG_APPEND_TIME = 1  # a record's time is the broker's
 
 
