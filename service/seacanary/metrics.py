@@ -311,7 +311,7 @@ class Metrics:
         )  # fmt: skip
         self.worker_degraded_images = self._counter(
             "worker_degraded_images_total",
-            "Images not judged: skipped (the hop was coarsened) or shed (the oldest, when all waited) for want of time, "
+            "Images not judged: for want of time skipped (the hop was coarsened) or shed (the oldest, when all wait), "
             "or failed (the model had no answer).",
             "outcome",
         )
