@@ -43,9 +43,13 @@ def judge_live(
         for gap in gaps
         if gap.cause is None
     ]
-    return Verdict(
-        f"ledger of {hydrophone}", tuple(violations), _figures(hydrophone, lives, gaps, rate_hz=rate_hz)
-    ), gaps
+    figures = _figures(hydrophone, lives, gaps, rate_hz=rate_hz)
+    if not lives[-1].counts.get(hydrophone):
+        violations.append(f"{hydrophone}: nothing was heard in the last life")
+    residual_s = float(str(figures.get("residual_s", 0.0)))
+    if abs(residual_s) > BEHIND_S * len(lives):
+        violations.append(f"{hydrophone}: {residual_s:.1f} s from first to last sample are in no account")
+    return Verdict(f"ledger of {hydrophone}", tuple(violations), figures), gaps
 
 
 def judge_recorder(

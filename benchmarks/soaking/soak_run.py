@@ -16,7 +16,7 @@ from benchmarks.soaking.plan import KINDS, Fault, plan
 from benchmarks.soaking.reading import DoneFiles, Journalled, read_journal, streamed_ids
 from benchmarks.soaking.receipts import Receipt, Receipts
 from benchmarks.soaking.records import Life, Struck
-from benchmarks.soaking.station_tree import STATION, Places, tree
+from benchmarks.soaking.station_tree import LIVE, STATION, Places, tree
 from benchmarks.soaking.storm import Storm, Targets
 from benchmarks.soaking.supervising import Supervisor, now_since
 from benchmarks.soaking.surroundings import EVIDENCE_BYTES, JOURNAL_BYTES, WallClock, small_disk
@@ -118,6 +118,8 @@ def soak(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Soak
         _wait(end_s - quiet_s, now_s, storm, progress, end_s=end_s)
         storm.end()
         recorder.present.clear()  # the last recording has time to be heard
+        _until_up(supervisor, now_s)  # of the last life too
+        end_s = max(end_s, now_s() + quiet_s)
         _wait(end_s, now_s, storm, progress, end_s=end_s)
         seen = _seen_by(prometheus, end_s)
         supervisor.stop()
@@ -166,12 +168,17 @@ def _clock(folder: Path) -> WallClock | None:
 
 
 def _until_up(supervisor: Supervisor, now_s: Callable[[], float]) -> None:
-    """Return once the station has told of every hydrophone but the recorder, which takes its time."""
-    while now_s() < STARTING_S:
-        if supervisor.lives and len(supervisor.lives[0].counts) >= 3:
+    """Return once the station has told of every hydrophone but the recorder, which takes its time.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    until_s = now_s() + STARTING_S
+    while now_s() < until_s:
+        if supervisor.lives and len(supervisor.lives[-1].counts) >= len(LIVE):
             return
         time.sleep(0.2)
-    raise RuntimeError("the station did not begin to listen; its log is life-0.log in the soak's folder")
+    raise RuntimeError("the station did not begin to listen; its logs are life-*.log in the soak's folder")
 
 
 def _wait(until_s: float, now_s: Callable[[], float], storm: Storm, progress: Progress, *, end_s: float) -> None:

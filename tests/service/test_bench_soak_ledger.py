@@ -112,7 +112,7 @@ def test_a_gap_much_longer_than_its_fault_is_not_explained() -> None:
 def test_samples_missed_without_a_word_are_found_by_the_clock() -> None:
     counts = with_loss(flowing(0, 90), at_s=30, lasts_s=8, told=False)
     verdict, _ = judged(life(0, counts, ended_s=90, asked="stopped"), struck=(Struck("tcp_stall", 30, 36),))
-    assert verdict.violations == ("tcp: life 0: 8.0 s passed that are in no account",)
+    assert "tcp: life 0: 8.0 s passed that are in no account" in verdict.violations
 
 
 def test_an_hour_that_is_said_to_be_lost_and_never_was_is_found() -> None:
@@ -129,6 +129,17 @@ def test_silence_that_no_block_ended_before_the_kill_is_a_gap_too() -> None:
     verdict, gaps = judged(*lives, struck=(Struck("kill", 60, 60),))
     assert [gap.kind for gap in gaps] == ["silent", "nobody listened"]
     assert verdict.figures["silent_s"] == 19.0
+
+
+def test_time_that_is_in_no_account_is_found() -> None:
+    moved = [replace(each, at_s=each.at_s + (10 if each.at_s >= 30 else 0)) for each in flowing(0, 50)]
+    verdict, _ = judged(life(0, moved, ended_s=60, asked="stopped"))
+    assert any("from first to last sample are in no account" in text for text in verdict.violations)
+
+
+def test_a_hydrophone_that_does_not_come_back_is_found() -> None:
+    verdict, _ = judged(life(0, flowing(0, 60), ended_s=60), Life(1, 61, 120, "stopped", 0, closed=True))
+    assert verdict.violations == ("tcp: nothing was heard in the last life",)
 
 
 def test_shed_samples_need_a_fault_that_sheds() -> None:
