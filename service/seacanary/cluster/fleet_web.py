@@ -18,6 +18,7 @@ from seacanary import __version__
 from seacanary.cluster.fleet_hours import HydrophoneHour
 from seacanary.cluster.fleet_rows import FleetRow, csv_headings, csv_of, rows_of
 from seacanary.cluster.fleet_store import FleetStoreError, HoursAsked, KnownHydrophone
+from seacanary.cluster.plausible import YEARS
 from seacanary.web.api import Alive
 from seacanary.web.limits import Limits, strict_headers
 from seacanary.web.section import WebSection
@@ -30,6 +31,7 @@ HOURS_AT_ONCE = 500
 USUAL_SPAN = timedelta(days=1)
 NO_PAGE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # of nothing: there are no styles
 SEPARATOR = "/"
+_OTHER_YEARS = f"must lie in a year from {YEARS[0]} to {YEARS[-1]}"
 Answers: TypeAlias = dict[int | str, dict[str, Any]]
 REFUSALS: Answers = {
     400: {"model": Trouble, "description": "what was asked means nothing; the answer says what would"},
@@ -72,6 +74,13 @@ class FleetQuery(BaseModel):
     format: Literal["json", "csv"] = Field("json", description="csv gives all at once, json page by page")
     limit: int = Field(1000, ge=1, le=MOST_HOURS, description="hours of hydrophones on a page of json")
     after: str | None = Field(None, description="`next_after` of the page before")
+
+    @field_validator("since", "until")
+    @classmethod
+    def _of_our_years(cls, when: datetime | None) -> datetime | None:
+        if when is not None and when.year not in YEARS:
+            raise ValueError(_OTHER_YEARS)
+        return when
 
     @field_validator("after")
     @classmethod
@@ -269,7 +278,7 @@ def place_of(after: str) -> tuple[datetime, str, str]:
         when = datetime.fromisoformat(hour)
     except ValueError:
         when = None
-    if when is None or when.tzinfo is None or not found:
+    if when is None or when.tzinfo is None or when.year not in YEARS or not found:
         raise ValueError("must be next_after of the page before")
     return when, station, hydrophone
 

@@ -141,6 +141,11 @@ async def test_pages_and_csv_hold_the_same_rows(tmp_path: Path, monkeypatch: pyt
     [
         ("from=yesterday", "from: Input should be a valid datetime"),
         ("from=2026-05-01T00:00:00", "from: Input should have timezone info"),
+        ("to=0001-01-01T00:00:00Z", "to: must lie in a year from 1970 to 2199, got '0001-01-01T00:00:00Z'"),
+        ("to=0001-01-01T00:00:00+14:00", "to: must lie in a year"),
+        ("from=0001-01-01T00:00:00Z&to=2026-05-01T00:00:00Z&format=csv", "from: must lie in a year"),
+        ("from=9999-12-31T23:59:59Z", "from: must lie in a year"),
+        ("after=0001-01-01T00:00:00+14:00/pier/h1", "after: must be next_after"),
         ("from=2026-05-02T00:00:00Z&to=2026-05-01T00:00:00Z", "must be before to (2026-05-01T00:00:00"),
         ("format=xml", "format: Input should be 'json' or 'csv', got 'xml'"),
         ("limit=0", "limit: Input should be greater than or equal to 1"),
