@@ -10,7 +10,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -305,6 +305,39 @@ def test_nobody_there_is_said_and_nothing_hangs(kafka: KafkaSection) -> None:
         await carrier.aclose()
 
     asyncio.run(ship())
+
+
+def test_a_broker_that_freezes_leaves_no_sender_behind(server: KafkaServer, kafka: KafkaSection) -> None:
+    async def only(tasks: set[asyncio.Task[Any]]) -> None:
+        async with asyncio.timeout(30):
+            while asyncio.all_tasks() != tasks:
+                await asyncio.sleep(0.05)
+
+    async def sent(carrier: KafkaCarrier, items: list[Spooled]) -> None:
+        async with asyncio.timeout(LONGEST_WAIT_S):
+            while True:
+                with suppress(BrokersAway):  # slow ones, perhaps
+                    await carrier.send(items)
+                    return
+
+    async def ship() -> None:
+        before = asyncio.all_tasks()
+        carrier = kafka_carrier(kafka.model_copy(update={"request_timeout_s": 5}), station="pier")
+        await sent(carrier, parcel(6))
+        server.pause(1)
+        try:
+            with pytest.raises(BrokersAway):
+                await carrier.send(parcel(6, first=7))
+            await only(before)
+        finally:
+            server.resume(1)
+        await sent(carrier, parcel(6, first=7))
+        await carrier.aclose()
+        await only(before)
+
+    asyncio.run(ship())
+    found = [decode(record.value).number for record in asyncio.run(records_of(kafka, IMAGES))]
+    assert set(found) == set(range(1, 13))
 
 
 def test_password_and_encryption_are_used(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import EPOCH, tiny_contract
@@ -130,11 +130,13 @@ def with_header(header: bytes, pixels: bytes = b"") -> bytes:
     return record + struct.pack("<I", zlib.crc32(record))
 
 
+@settings(deadline=None)
 @given(item=envelopes)
 def test_what_was_encoded_is_decoded(item: Envelope) -> None:
     assert comparable(decode(encode(item))) == comparable(item)
 
 
+@settings(deadline=None)
 @given(item=envelopes, data=st.data())
 def test_a_truncated_envelope_is_refused(item: Envelope, data: st.DataObject) -> None:
     record = encode(item)
@@ -143,6 +145,7 @@ def test_a_truncated_envelope_is_refused(item: Envelope, data: st.DataObject) ->
         decode(record[:kept])
 
 
+@settings(deadline=None)
 @given(item=envelopes, data=st.data())
 def test_a_damaged_byte_is_refused(item: Envelope, data: st.DataObject) -> None:
     record = bytearray(encode(item))
@@ -152,6 +155,7 @@ def test_a_damaged_byte_is_refused(item: Envelope, data: st.DataObject) -> None:
         decode(bytes(record))
 
 
+@settings(deadline=None)
 @given(noise=st.binary(max_size=300))
 def test_noise_is_refused_whatever_it_is(noise: bytes) -> None:
     for record in (noise, b"SCE\x01" + noise, with_header(noise), with_header(b'{"kind":"image"}', noise)):
