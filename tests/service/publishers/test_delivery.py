@@ -78,9 +78,9 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 async def test_events_arrive_once_and_in_order_old_and_new(journal: Journal) -> None:
     await journal.append([event(n) for n in range(1, 8)])
     async with delivering(journal, far_side := FarSide()) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         await journal.append([event(8)])
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == list(range(1, 9))
     assert await journal.cursor("far") == 8
     assert (delivery.status.waiting, delivery.status.lag_s(2000.0)) == (0, 0.0)
@@ -108,7 +108,7 @@ async def test_an_outage_is_waited_out_and_shows_as_lag(journal: Journal) -> Non
     seen: list[DeliveryStatus] = []
     await journal.append([event(1), event(2)])
     async with delivering(journal, far_side := FarSide(unwell), seen.append) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 2]
     assert delivery.status.failures == 3
     assert delivery.status.trouble is None
@@ -136,7 +136,7 @@ async def test_a_far_side_that_does_not_answer_is_tried_again(journal: Journal) 
 
     await journal.append([event(1)])
     async with delivering(journal, far_side := Silent()) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1]
     assert delivery.status.failures == 1
 
@@ -148,7 +148,7 @@ async def test_one_refused_event_is_put_aside_and_the_others_arrive(journal: Jou
 
     written = await journal.append([event(n) for n in range(1, 6)])
     async with delivering(journal, far_side := FarSide(picky)) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 3, 4, 5]
     [letter] = await journal.dead_letters("far")
     assert (letter.entry, letter.reason) == (written[1], "413 too large")
@@ -161,10 +161,10 @@ async def test_a_far_side_found_empty_while_idle_is_refilled_with_what_it_keeps(
     assert isinstance(far_side, Rechecked)
     went_back, note = refill()
     async with delivering(journal, far_side, note) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         far_side.received.clear()
         await went_back.wait()
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [4, 5, 6, 7]
 
 
@@ -179,7 +179,7 @@ async def test_a_loss_noticed_on_publishing_goes_back_to_what_is_held(journal: J
     went_back, note = refill()
     async with delivering(journal, far_side, note) as delivery:
         await went_back.wait()
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 2, 3, 4, 5]
 
 
@@ -188,7 +188,7 @@ async def test_nothing_asks_a_far_side_that_cannot_be_asked(journal: Journal) ->
     async with delivering(journal, FarSide()) as delivery:
         await asyncio.sleep(0.12)  # past two rechecks
         await journal.append([event(1)])
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
 
 
 # --- some events only ---------------------------------------------------------
@@ -206,11 +206,11 @@ async def test_what_is_not_carried_is_passed_over_without_asking(journal: Journa
     assert isinstance(far_side, Selective)
     await journal.append([event(n) for n in range(1, 1006)])
     async with delivering(journal, far_side) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         assert far_side.received == list(range(10, 1006, 10))
         assert delivery.status.waiting == 0
         await journal.append([event(1006)])
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert await journal.cursor("far") == 1006
     assert delivery.status.acknowledged == 34  # a hundred events, three to a batch
 
@@ -244,7 +244,7 @@ async def test_a_far_side_that_keeps_failing_is_only_probed_until_it_answers(jou
         while delivery.status.failures < 4:
             await asyncio.sleep(0.005)
         down = False
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert delivery.status.circuit == "closed"
     states = [status.circuit for status in seen]
     changes = [state for state, before in zip(states, [None, *states], strict=False) if state != before]
@@ -265,7 +265,7 @@ async def test_retry_after_is_waited_for(journal: Journal) -> None:
 
     await journal.append([event(1)])
     async with delivering(journal, FarSide(busy_once)) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert tried_s[1] - tried_s[0] >= 0.3
 
 
@@ -280,7 +280,7 @@ async def test_an_event_that_keeps_failing_is_given_up_with_the_reason_and_the_n
     await journal.append([event(1), event(2)])
     far_side = FarSide(poisoned)
     async with delivering(journal, far_side, policy=policy, now_s=lambda: 1e9) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [2]
     [letter] = await journal.dead_letters("far")
     assert letter.reason == "given up after 0.2 s: 500 Internal Server Error"
@@ -300,7 +300,7 @@ async def test_a_clock_set_forward_gives_nothing_up(journal: Journal) -> None:
     policy = QUICK.model_copy(update={"give_up_s": 86_400.0})
     await journal.append([event(1)])
     async with delivering(journal, far_side := FarSide(unwell), policy=policy, now_s=lambda: 1e9) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1]
     assert await journal.dead_letters() == []
 
@@ -318,7 +318,7 @@ async def test_a_backlog_that_is_given_up_is_not_hurried_through(journal: Journa
     )
     await journal.append([event(n) for n in range(1, 5)])
     async with delivering(journal, FarSide(down), policy=policy, now_s=lambda: 1e9) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert len(tried_s) >= 4
     assert min(after - before for before, after in pairwise(tried_s)) >= 0.05
     assert len(await journal.dead_letters()) == 4
@@ -341,14 +341,14 @@ async def test_dead_letters_are_tried_again_while_the_station_runs(journal: Jour
 
     await journal.append([event(n) for n in range(1, 5)])
     async with delivering(journal, far_side := FarSide(picky)) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         assert far_side.received == [1, 4]
         refuse = False
         mark(tmp_path / "journal.db", 2, 3)
         while await journal.dead_letters():
             await asyncio.sleep(0.01)
         await journal.append([event(5)])
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 4, 2, 3, 5]
     assert await journal.cursor("far") == 5
 
@@ -369,7 +369,7 @@ async def test_what_fails_again_is_put_aside_again_and_holds_nothing_up(
 
     await journal.append([event(n) for n in range(1, 4)])
     async with delivering(journal, far_side := FarSide(picky)) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         first_round = False
         attempts.clear()
         mark(tmp_path / "journal.db", 2, 3)
@@ -377,7 +377,7 @@ async def test_what_fails_again_is_put_aside_again_and_holds_nothing_up(
             await asyncio.sleep(0.005)
         assert set(attempts) <= tried
         await journal.append([event(4)])
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         while any(letter.retry for letter in await journal.dead_letters()):
             await asyncio.sleep(0.01)
     assert far_side.received == [1, 4]
@@ -420,9 +420,9 @@ async def test_a_cursor_that_cannot_be_written_is_tried_on_and_nothing_is_sent_a
     async with delivering(journal, far_side := FarSide(), note) as delivery:
         with unwritable(tmp_path / "journal.db", "cursors"):
             await failed.wait()
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         await journal.append([event(3)])
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 2, 3]
     assert await journal.cursor("far") == 3
     assert [r.levelname for r in caplog.records if "disk is full" in r.message] == ["ERROR"]
@@ -438,7 +438,7 @@ async def test_a_dead_letter_that_cannot_be_written_is_tried_on(journal: Journal
     async with delivering(journal, far_side := FarSide(picky), note) as delivery:
         with unwritable(tmp_path / "journal.db", "dead_letters"):
             await failed.wait()
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [2]
     [letter] = await journal.dead_letters("far")
     assert (letter.entry, letter.reason) == (first, "413 too large")
@@ -452,7 +452,7 @@ async def test_a_journal_that_cannot_be_read_is_tried_on(journal: Journal, tmp_p
     async with delivering(journal, far_side := FarSide(), note) as delivery:
         with unreadable(tmp_path / "journal.db", table):
             await failed.wait()
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 2]
 
 
@@ -460,13 +460,13 @@ async def test_a_refill_whose_cursor_cannot_be_written_is_tried_on(journal: Jour
     failed, note = troubled()
     await journal.append([event(1), event(2)])
     async with delivering(journal, far_side := ForgetfulFarSide(), note) as delivery:
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
         with unwritable(tmp_path / "journal.db", "cursors"):
             far_side.received.clear()
             await failed.wait()
         while delivery.status.refills == 0:
             await asyncio.sleep(0.01)
-        assert await delivery.drain(5)
+        assert await delivery.drain(60)
     assert far_side.received == [1, 2]
 
 
