@@ -6,7 +6,7 @@ set -eu
 
 python3 -m venv /build/tools
 pip=/build/tools/bin/pip
-"$pip" install --quiet --upgrade pip "hatchling==$HATCHLING"
+"$pip" install --quiet "hatchling==$HATCHLING"
 "$pip" wheel --quiet --no-build-isolation --no-deps --wheel-dir /build/wheel .
 
 # The environment itself has no pip: nothing is installed into it later.
