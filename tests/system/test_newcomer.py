@@ -69,7 +69,7 @@ def test_a_station_from_nothing_to_its_first_events(tmp_path: Path) -> None:
             secret = name_destinations(session, receiver)
             session.expect("Written: station.yaml, secrets/webhook-secret")
             assert session.ended() == 0
-        assert receiver.received[0].verified(secret)["type"] == "org.seacanary.condition.begun.v1"
+        assert receiver.received[0].verified(secret)["type"] == "org.seacanary.station.condition.v1"
         assert secret not in config.read_text()
         assert (tmp_path / "secrets" / "webhook-secret").read_text() == f"{secret}\n"
         assert [stat.S_IMODE(path.stat().st_mode) for path in (config, tmp_path / "secrets" / "webhook-secret")] == [

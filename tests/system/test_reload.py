@@ -164,7 +164,7 @@ def test_publishers_and_rules_change_under_a_station_that_goes_on(tmp_path: Path
             tree["alerts"] = {"rules": [{"name": "watch", "rate_limit": {"messages": 1000}, "cooldown_s": 0}]}
             assert station.reloaded(tree)["changes"] == ["alert rule watch added", "publisher pager added"]
             until(lambda: any(isinstance(event, AlertEvent) for event in journalled(tmp_path)))
-            until(lambda: station.health["publishers"]["pager"]["waiting"] < 3)
+            until(lambda: station.health["publishers"].get("pager", {"waiting": 3})["waiting"] < 3)
         assert unwell.taken == []
         assert_told(taken(well), tmp_path, "pager")
 
