@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,8 +119,11 @@ class ContainerRoot:
 
 
 def first_child(pid: int) -> int:
-    """The process that another one started first."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """The process that another one started first; waits for it."""
+    deadline_s = time.monotonic() + 30
+    while not (children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        assert time.monotonic() < deadline_s, "it has started nothing"
+        time.sleep(0.05)
     return int(children[0])
 
 

@@ -13,8 +13,12 @@ pip=/build/tools/bin/pip
 python3 -m venv --without-pip /opt/seacanary
 "$pip" --python /opt/seacanary/bin/python install --progress-bar off --no-compile -c constraints.txt \
   "$(echo /build/wheel/seacanary-*.whl)[$1]"
-# The libraries' own tests are a tenth of their size.
+
+# What nothing here runs: the libraries' own tests, sources and headers in C, a second ONNX Runtime for programs in C,
+# symbols for debuggers. What auditwheel has put aside in *.libs is left as it is: strip has broken such files.
 find /opt/seacanary/lib -type d -name tests -path '*/site-packages/*' -prune -exec rm -r {} +
-# Bytecode names the hash of its source in place of a time, so that every build makes the same; it is made now because
-# the root of a container that runs cannot be written.
-/opt/seacanary/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/seacanary/lib
+find /opt/seacanary/lib -type f -regex '.*\.\(c\|cpp\|h\|hpp\|pxd\|pyi\|pyx\)' -delete
+find /opt/seacanary/lib -path '*/onnxruntime/capi/libonnxruntime.so.*' -delete
+find /opt/seacanary/lib -name '*.so*' -not -path '*.libs/*' -size +1M -exec strip --strip-unneeded {} +
+
+/opt/seacanary/bin/python deploy/image/bytecode.py

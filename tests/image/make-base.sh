@@ -21,5 +21,9 @@ debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv boo
   > "$folder.log" 2>&1 || { tail -n 20 "$folder.log" >&2; exit 1; }
 # Proxies and the like, as this machine's apt knows them: they stay in this base.
 apt-config dump Acquire > "$partial/etc/apt/apt.conf.d/90machine"
+# Pages of manuals and translations are left out, as Debian's slim images leave them out.
+unread=(/usr/share/{doc,info,linda,lintian,locale,man})
+printf 'path-exclude %s/*\n' "${unread[@]}" > "$partial/etc/dpkg/dpkg.cfg.d/docker"
+for folder in "${unread[@]}"; do rm -rf "${partial:?}$folder"/*; done
 rm -rf "$partial"/var/cache/apt/* "$partial"/var/lib/apt/lists/*
 mv "$partial" "$folder"

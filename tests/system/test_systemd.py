@@ -74,7 +74,7 @@ def test_it_is_watched_reloaded_and_tried_for_ever() -> None:
     assert (service["Type"], service["Restart"], service["ExecReload"]) == (
         "notify",
         "on-failure",
-        "/bin/kill -HUP $MAINPID",
+        "/bin/sh -c 'kill -HUP $MAINPID'",
     )
     assert int(service["WatchdogSec"]) > 0
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
