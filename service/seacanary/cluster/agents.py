@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from seacanary.cluster.delivering import Delivering
 from seacanary.cluster.envelope import EnvelopeRefused, ImageEnvelope, decode, encode, key_of
 from seacanary.cluster.event_journal import EventRecord
 from seacanary.cluster.fleet_hours import HourPart
+from seacanary.cluster.growing import Growing
 from seacanary.cluster.guarding import nothing_passes
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.ordered_consumer import Order
@@ -97,13 +98,13 @@ def add_infer(
 
     async def infer(stream: Stream[Any]) -> None:
         with nothing_passes("infer"):
-            async for events in stream.noack_take(section.batch_images_most, within=section.deadline_s):
+            most = Growing(lambda: thinning.batch_images(time.monotonic()))
+            async for events in stream.noack_take(most, within=section.deadline_s):
                 for event in events:
                     around.order.check(event.message)
-                for batch in _in_batches(events, lambda: thinning.batch_images(time.monotonic())):
-                    await judge(batch)
-                    for event in batch:
-                        event.acknowledge()
+                await judge(events)
+                for event in events:
+                    event.acknowledge()
 
     around.metrics.worker_overload.set_function(lambda: thinning.rung(time.monotonic()))
     _add_agent(around, IMAGES, infer)
@@ -209,15 +210,6 @@ async def _sent(event: PresenceEvent | ConditionEvent, topic: TopicT) -> Awaitab
 
 async def _counted(part: HourPart, topic: TopicT) -> Awaitable[object]:
     return await topic.send(key=part.key.encode(), value=part.encoded(), partition=0)
-
-
-def _in_batches(events: Sequence[HeldEvent], size: Callable[[], int]) -> Iterator[Sequence[HeldEvent]]:
-    """Cut what was taken at once into batches, each of the size that is right when its turn comes."""
-    begin = 0
-    while begin < len(events):
-        end = begin + size()
-        yield events[begin:end]
-        begin = end
 
 
 async def _all(writes: Sequence[Awaitable[object]]) -> None:

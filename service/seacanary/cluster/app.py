@@ -15,8 +15,9 @@ from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
 
 GROUP = "workers"
 CHANGELOG_TOPIC = f"{GROUP}-{HYDROPHONES}-changelog"  # Faust's name of it
-# Images that wait in a worker's memory, at most: 30 KB or less each. Kafka holds the others.
-BUFFERED_RECORDS = 512
+# Images that wait in a worker's memory, at most: 31 KB each, 130 MB in all. Kafka holds the others; with a smaller buffer
+# Faust pauses and resumes partitions all the time, which trebled the time a record took.
+BUFFERED_RECORDS = 4096
 HEARTBEATS_PER_SESSION = 4
 
 
