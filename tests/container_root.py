@@ -99,7 +99,7 @@ class ContainerRoot:
 
     def beside(self, process: "subprocess.Popen[str]", *command: str) -> tuple[int, str]:
         """Run another command in the container that a process began, as its health check would be."""
-        inner = first_child(process.pid)
+        inner = inhabitant(process.pid)
         enter = ["nsenter", f"--target={inner}", "--mount", "--pid", "--net", "--ipc", f"--root=/proc/{inner}/root"]
         rights = ["chroot", f"--userspec={self.config['User']}", "--groups=", "/", "env", "-i"]
         done = subprocess.run(
@@ -118,13 +118,15 @@ class ContainerRoot:
         return ["-C", folder, f"HOME={folder}", *self.config["Env"]]
 
 
-def first_child(pid: int) -> int:
-    """The process that another one started first; waits for it."""
-    deadline_s = time.monotonic() + 30
-    while not (children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-        assert time.monotonic() < deadline_s, "it has started nothing"
+def inhabitant(pid: int) -> int:
+    """The process that `unshare` has started, once it has changed its root and become the command."""
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if children and Path(f"/proc/{children[0]}/root").readlink() != Path("/"):
+            return int(children[0])
         time.sleep(0.05)
-    return int(children[0])
+    raise AssertionError("it has not entered its root")
 
 
 def missing_tools() -> list[str]:

@@ -95,9 +95,9 @@ def install(machine: BootedMachine, *more: str) -> "subprocess.CompletedProcess[
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int, int, bytes]]:
-    """What install.sh puts on a machine beside the program: mode, owner, group and text of each file."""
+    """What install.sh puts on a machine beside the program and its state: mode, owner, group and text of each file."""
     found = {}
-    for folder in ("etc/seacanary", "usr/local", "var/lib/seacanary"):
+    for folder in ("etc/seacanary", "usr/local"):
         for path in [root / folder, *(root / folder).rglob("*")]:
             at = path.lstat()
             text = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
