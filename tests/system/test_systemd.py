@@ -65,6 +65,7 @@ def test_other_roles_run_in_the_same_sandbox() -> None:
     assert station.pop("ExecStart").replace("run /etc/seacanary/station.yaml", "%i /etc/seacanary/%i.yaml") == (
         role.pop("ExecStart")
     )
+    assert station.pop("ExecReload")  # only a station reads its configuration again while it runs
     assert station == role
 
 
