@@ -15,8 +15,8 @@ from seacanary.cluster.tables import HYDROPHONES, HydrophoneTable
 
 GROUP = "workers"
 CHANGELOG_TOPIC = f"{GROUP}-{HYDROPHONES}-changelog"  # Faust's name of it
-# Images that wait in a worker's memory, at most: 31 KB each, 130 MB in all. Kafka holds the others; with a smaller buffer
-# Faust pauses and resumes partitions all the time, which trebled the time a record took.
+# Images that wait in a worker's memory, at most: 31 KB each, 130 MB in all; Kafka holds the others. With a smaller
+# buffer Faust pauses and resumes partitions all the time, which doubled the time a record took.
 BUFFERED_RECORDS = 4096
 HEARTBEATS_PER_SESSION = 4
 
