@@ -141,7 +141,7 @@ docs: $(VENV)/.ready-dev ## regenerate docs/*.schema.json from the code
 .PHONY: constraints
 constraints: $(VENV)/.ready-dev $(MODELS_VENV)/.ready ## pin what is installed now into constraints.txt (click apart: Faust and the workshop's libraries want different ones)
 	{ $(VENV)/bin/pip freeze --exclude-editable; $(MODELS_VENV)/bin/pip freeze --exclude-editable; } \
-	  | grep -v ' @ ' | grep -v '^click==' | sed -E 's/\+cu[0-9]+//' | sort -fu > constraints.txt
+	  | grep -v ' @ ' | grep -v '^click==' | sed -E 's/\+cu[0-9]+//; s/^(onnxruntime)(==.*)/&\n\1-gpu\2/' | sort -fu > constraints.txt
 
 .PHONY: clean
 clean: ## remove environments and caches
