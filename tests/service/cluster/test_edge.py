@@ -197,7 +197,7 @@ async def test_a_stopped_edge_reads_its_files_again_at_the_same_places(tmp_path:
 async def test_recordings_wait_for_room_so_that_nothing_of_them_is_shed(
     tmp_path: Path, made: list[Transformer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seacanary.cluster.image_spool.FULL_ENOUGH", 0.2)  # what is under way must find its place
+    monkeypatch.setattr("seacanary.cluster.image_spool.FULL_ENOUGH", 0.02)  # what is under way must find its place
     carrier = ListCarrier(before=first_away(4))
     run = Run(tmp_path, carrier, made, bound_bytes=80_000)
     await run.to_end()
