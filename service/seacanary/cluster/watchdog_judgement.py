@@ -13,6 +13,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+# A loop that has been quiet for this share of the limit is why something else stands still.
+LOOP_EXPLAINS = 0.5
 # What others may do meanwhile: of one partition, that its stage works off a long backlog of other partitions first;
 # of partitions without an owner, a rebalance, in which Faust waits for its members for 60 s.
 PARTITION_PATIENCE = 5
@@ -158,12 +160,16 @@ class StuckJudge:
         """
         step_s = 0.0 if self._latest_s is None else min(at_s - self._latest_s, self._longest_step_s)
         self._latest_s = at_s
-        suspicions = [self._of_loop(progress), *(self._of_answer(progress, answer) if answer else ())]
+        loop = self._of_loop(progress)
+        suspicions = [loop, *(self._of_answer(progress, answer) if answer else ())]
         found = [suspicion for suspicion in suspicions if self._is_due(suspicion, step_s)]
         if answer is not None:
             known = {suspicion.key for suspicion in suspicions}
             self._still = {key: still for key, still in self._still.items() if key in known}
-        return self._stuck(found[0], answer) if found else None
+        if not found:
+            return None
+        explained = self._still[loop.key].quiet_s >= LOOP_EXPLAINS * self._limit_s
+        return self._stuck(loop if explained else found[0], answer)
 
     def quiet_s(self) -> float:
         """How long the most suspicious thing has stood still."""

@@ -197,6 +197,13 @@ def test_a_loop_that_does_not_come_round_is_found_with_brokers_and_without() -> 
         assert (took_s, stuck.reason) == (LIMIT_S, "loop")
 
 
+def test_a_loop_that_does_not_come_round_is_why_a_stage_stood_still_before_it() -> None:
+    worker = Worker({IMAGES: waiting(7)})
+    assert not any(worker.looks(2 * LOOK_S))  # what waits is noticed a little earlier
+    _, stuck = worker.until_stuck(within_s=2 * LIMIT_S, beats=False)
+    assert stuck.reason == "loop"
+
+
 def test_who_has_left_the_group_is_found_even_if_others_do_its_work() -> None:
     worker = Worker({IMAGES: waiting(0, owner=OTHER)}, members=frozenset({OTHER}))
     worker.look()
