@@ -173,7 +173,7 @@ def test_the_bill_of_materials_names_every_dependency(complete: Path, tmp_path: 
     said: Any = json.loads(bill.read_text())
     assert said["bomFormat"] == "CycloneDX"
     assert said["metadata"]["component"]["name"] == "seacanary"
-    names = {component["name"].lower() for component in said["components"]}
+    names = {component["name"].lower().replace("_", "-") for component in said["components"]}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in (*project["dependencies"], *project["optional-dependencies"]["cluster"]):
         name = requirement.split(">")[0].split("[")[0].strip()
