@@ -4,6 +4,7 @@ A live stream passes as fast as time does, so that time at which nothing passes 
 station says so. Its own account is exact to the sample; when a break was is known to the second of a reading.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -60,7 +61,7 @@ def gaps_of(hydrophone: str, lives: Sequence[Life], *, rate_hz: int) -> list[Gap
         from_s = heard_from_s(counts, rate_hz=rate_hz)
         if until_s is not None:
             gaps.append(Gap(hydrophone, "nobody listened", until_s, max(0.0, from_s - until_s)))
-        gaps += _within(hydrophone, counts, rate_hz=rate_hz, closed=life.closed)
+        gaps += _within(hydrophone, counts, rate_hz=rate_hz, life=life)
         until_s = counts[-1].at_s
     return sorted(gaps, key=lambda gap: gap.began_s)
 
@@ -92,9 +93,9 @@ def misplaced_s(counts: Sequence[Counts], *, rate_hz: int) -> float:
     return last.at_s - first.at_s - (last.elapsed - first.elapsed) / rate_hz
 
 
-def _within(hydrophone: str, counts: Sequence[Counts], *, rate_hz: int, closed: bool) -> Iterator[Gap]:
+def _within(hydrophone: str, counts: Sequence[Counts], *, rate_hz: int, life: Life) -> Iterator[Gap]:
     """Breaks of one life."""
-    running = counts[:-1] if closed else counts
+    running = counts[:-1] if life.closed else counts
     nothing = Counts(counts[0].at_s, 0, 0, 0, 0, 0, 0, 0)
     shed: Gap | None = None
     for earlier, later in pairwise((nothing, *running)):
@@ -108,7 +109,7 @@ def _within(hydrophone: str, counts: Sequence[Counts], *, rate_hz: int, closed: 
             shed = None
     if shed:
         yield shed
-    yield from _at_the_end(hydrophone, running, counts[-1], rate_hz=rate_hz)
+    yield from _at_the_end(hydrophone, running, counts[-1], rate_hz=rate_hz, told_s=life.told_s)
 
 
 def _lost_or_unobserved(hydrophone: str, earlier: Counts, later: Counts, *, rate_hz: int) -> Iterator[Gap]:
@@ -119,13 +120,15 @@ def _lost_or_unobserved(hydrophone: str, earlier: Counts, later: Counts, *, rate
         yield Gap(hydrophone, "unobserved", earlier.at_s, unobserved / rate_hz, unobserved)
 
 
-def _at_the_end(hydrophone: str, running: Sequence[Counts], last: Counts, *, rate_hz: int) -> Iterator[Gap]:
-    """Silence that no block has ended, so that the station could not count it."""
+def _at_the_end(
+    hydrophone: str, running: Sequence[Counts], last: Counts, *, rate_hz: int, told_s: float | None
+) -> Iterator[Gap]:
+    """Silence that no block has ended, so that the station could not count it; none counts once it was told to stop."""
     if not running:
         return
     heard = [later.at_s for earlier, later in pairwise(running) if later.captured > earlier.captured]
     since_s = heard[-1] if heard else running[0].at_s
-    silent_s = running[-1].at_s - since_s
+    silent_s = min(running[-1].at_s, math.inf if told_s is None else told_s) - since_s
     if silent_s > SILENT_S:
         yield Gap(hydrophone, "silent", since_s, silent_s)
     if last is not running[-1] and last.lost > running[-1].lost:

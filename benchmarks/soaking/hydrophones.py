@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,7 @@ def sound(seed: int, rate_hz: int) -> NDArray[np.int16]:
     return (np.clip(samples, -1, 1) * 32767).astype(np.int16)
 
 
-class _Paced:
+class _Paced(ABC):
     """A thread that sends STEP_S of a looped sound each STEP_S.
 
     Attributes:
@@ -74,8 +75,9 @@ class _Paced:
                 self.withheld += self._step
             self._position += self._step
 
+    @abstractmethod
     def _send(self, samples: NDArray[np.int16]) -> bool:
-        raise NotImplementedError
+        """Whether somebody took them."""
 
 
 class TcpHydrophone(_Paced):

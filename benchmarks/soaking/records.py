@@ -59,6 +59,8 @@ class Life:
         vitals: readings of the process, in order.
         done_before: recordings that the journal knew as heard when it was started.
         closed: whether it left a closing account.
+        failures: counts of what must stay at zero.
+        told_s: when it was told to stop, and captured nothing more; None: it was not.
     """
 
     number: int
@@ -71,6 +73,7 @@ class Life:
     done_before: frozenset[str] = frozenset()
     closed: bool = False
     failures: dict[str, float] = field(default_factory=dict)
+    told_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Supervisor:
         """End the station in order, and do not begin it again."""
         self._over.set()
         if self.lives and self.lives[-1].ended_s == 0:
-            self.lives[-1].asked = "stopped"
+            self.lives[-1].asked, self.lives[-1].told_s = "stopped", self._now_s()
             self.signal(signal.SIGTERM)
         self._thread.join(STOPPING_S)
         if self._thread.is_alive() and self._process is not None:
@@ -101,14 +101,14 @@ class Supervisor:
 
 
 def _take_account(life: Life, written: Path) -> None:
-    """The closing account of a life that ended in order is its last reading."""
+    """The closing account of a life that ended in order is its last reading, of what was captured until then."""
     lines = written.read_text(errors="replace").splitlines()
     summary = _summary(lines[-1]) if lines else None
     if summary is None:
         return
     life.closed = True
     for name, line in summary["ledger"].items():
-        counts = Counts(life.ended_s, *(line[what] for what in LEDGER))
+        counts = Counts(life.told_s or life.ended_s, *(line[what] for what in LEDGER))
         life.counts.setdefault(name, []).append(counts)
 
 

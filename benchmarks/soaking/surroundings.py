@@ -47,13 +47,20 @@ class Disk:
 
     def fill(self) -> None:
         """Something else takes all the space that is left."""
-        status = os.statvfs(self.folder)
         with self._ballast.open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize)
+            while free_bytes := _free_bytes(self.folder):
+                with suppress(OSError):  # the station was quicker, so there is less
+                    os.posix_fallocate(file.fileno(), file.tell(), free_bytes)
+                file.seek(0, os.SEEK_END)
 
     def empty(self) -> None:
         """The space is there again."""
         self._ballast.unlink(missing_ok=True)
+
+
+def _free_bytes(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def edge(config: EdgePath, as_json: AsJson = False, seconds: Seconds = None) -> 
     with _cluster_libraries():
         from seacanary.cluster.edge_runner import run_edge
     _tell_of_changes()
-    summary = or_exit(lambda: run_edge(settings, seconds=seconds, examined=partial(examined, settings)))
+    summary = or_exit(lambda: run_edge(settings, seconds=seconds, examined=partial(examined, lambda: settings)))
     if as_json:
         typer.echo(json.dumps(_summary_object(summary)))
     else:
@@ -94,7 +94,7 @@ def worker(config: WorkerPath) -> None:
 
     def work() -> None:
         try:
-            run_worker(settings, examined=partial(examined, settings))
+            run_worker(settings, examined=partial(examined, lambda: settings))
         except ClusterUnreachable as exc:  # it may be there again when the supervisor has started us anew
             complain(str(exc))
             raise typer.Exit(1) from None

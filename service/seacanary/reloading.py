@@ -81,6 +81,11 @@ class Reloading:
             metrics.config_reloads.labels(outcome)
         metrics.config_loaded.set(self._loaded_s)
 
+    @property
+    def in_force(self) -> StationConfig:
+        """The configuration that the station follows now; replaced as a whole."""
+        return self._config
+
     def ask(self) -> None:
         """Have the file read again soon; requests that come while one is carried out are carried out together."""
         if self._file is None:

@@ -70,7 +70,7 @@ class Runner:
         Raises:
             SeaCanaryError: the station cannot go on, or the metrics port is taken.
         """
-        with examined(self._config, self._station.health.read, contract=self._contract) as health:
+        with examined(self._station.in_force, self._station.health.read, contract=self._contract) as health:
             self._serve_metrics(health)
             try:
                 summary = asyncio.run(self._run())

@@ -123,6 +123,10 @@ class Station:
         """Read the configuration again soon, and change what can be changed; /health tells what came of it."""
         self._reloading.ask()
 
+    def in_force(self) -> StationConfig:
+        """The configuration as reloads have changed it so far; may be called from any thread."""
+        return self._reloading.in_force
+
     @property
     def recent(self) -> Sequence[PresenceEvent]:
         """The latest events of this run, oldest first."""

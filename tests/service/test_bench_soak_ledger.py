@@ -52,6 +52,15 @@ def test_an_undisturbed_life_passes_without_a_gap() -> None:
     assert verdict.figures["residual_s"] == pytest.approx(1.0, abs=0.01)  # what came after the last reading
 
 
+def test_what_passes_while_a_station_finishes_is_no_silence() -> None:
+    counts = flowing(0, 60)
+    finishing = [replace(counts[-1], at_s=at_s) for at_s in range(60, 66)]
+    ending = life(0, [*counts, *finishing], ended_s=60, asked="stopped")
+    told, untold = replace(ending, told_s=59.5), replace(ending, ended_s=66)
+    assert judged(told)[0].violations == ()
+    assert "6.00 s silent at 59 s, with no fault" in judged(untold)[0].violations[0]
+
+
 def test_a_kill_explains_that_nobody_listened() -> None:
     lives = (life(0, flowing(0, 60), ended_s=59.5), life(1, flowing(61, 120), ended_s=120, asked="stopped"))
     verdict, gaps = judged(*lives, struck=(Struck("kill", 59.5, 59.5),))

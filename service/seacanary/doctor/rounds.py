@@ -116,24 +116,32 @@ class Rounds:
 
 @contextmanager
 def examined(
-    config: Configuration, read: Callable[[], Health], *, contract: ModelContract | None = None
+    config: Callable[[], Configuration],
+    read: Callable[[], Health],
+    *,
+    contract: ModelContract | None = None,
+    first_s: float = FIRST_S,
+    every_s: float = EVERY_S,
 ) -> Iterator[Callable[[], Health]]:
     """Make rounds for as long as the process runs.
 
     Args:
-        config: of the process.
+        config: in force; called on any thread.
         read: what it knows of itself; called on any thread.
         contract: of its model; None: call types are left out.
+        first_s: wait before the first round.
+        every_s: wait between rounds.
 
     Yields:
         The same, with findings among the details.
     """
-    subject = Subject(config=config, contract=contract)
 
     def now() -> Subject:
-        return replace(subject, running=Running(holds=True, health=read().as_json(), gauges=gauges_of(config)))
+        in_force = config()
+        running = Running(holds=True, health=read().as_json(), gauges=gauges_of(in_force))
+        return Subject(config=in_force, contract=contract, running=running)
 
-    rounds = Rounds(now)
+    rounds = Rounds(now, first_s=first_s, every_s=every_s)
 
     def told() -> Health:
         health = read()

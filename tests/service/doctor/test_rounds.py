@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,34 @@ def test_a_running_station_is_examined_without_touching_what_it_has_open(tmp_pat
 def test_details_of_health_carry_them(tmp_path: Path) -> None:
     board = HealthBoard("station")
     board.post(Vitals(details={"streams": {}}))
-    with examined(read_config(FaultyStation(tmp_path).write()), board.read) as read:
+    config = read_config(FaultyStation(tmp_path).write())
+    with examined(lambda: config, board.read) as read:
         health: Health = read()
     assert health.is_ready
     assert {"streams", "findings", "examined_s_ago"} <= set(health.as_json())
+
+
+def test_rounds_after_a_reload_examine_what_is_in_force_then(tmp_path: Path) -> None:
+    board = HealthBoard("station")
+    board.post(Vitals(details={"sources": {"0-tcp": {"state": "lost", "live": True, "reason": "no route"}}}))
+    source = {"kind": "tcp", "port": 9, "hydrophones": ["h1"], "sample_rate_hz": 48_000}
+    in_force = [read_config(FaultyStation(tmp_path).write())]
+    with examined(lambda: in_force[-1], board.read, first_s=0.0, every_s=0.01) as read:
+        at_the_start = findings_of(read, bool)
+        in_force.append(read_config(FaultyStation(tmp_path).write(sources=[source])))
+        later = findings_of(read, lambda findings: "no route" in findings)
+    assert "no route" not in at_the_start
+    assert "no route" in later
+
+
+def findings_of(read: Callable[[], Health], wanted: Callable[[list[str]], bool]) -> list[str]:
+    """What the details say was seen, once it is as wanted."""
+    until_s, seen_of = time.monotonic() + PATIENT_S, list[str]()
+    while time.monotonic() < until_s and not wanted(seen_of):
+        findings: Any = read().as_json()["findings"]
+        seen_of = [finding["seen"] for finding in findings]
+        time.sleep(0.005)
+    return seen_of
 
 
 @pytest.mark.parametrize("role", ["edge", "worker"])
