@@ -37,20 +37,16 @@ def sound(seed: int, rate_hz: int) -> NDArray[np.int16]:
     return (np.clip(samples, -1, 1) * 32767).astype(np.int16)
 
 
-class _Paced(ABC):
-    """A thread that sends STEP_S of a looped sound each STEP_S.
+class _Sender(ABC):
+    """A thread that makes a looped sound arrive somewhere.
 
     Attributes:
-        sent: samples that went out.
-        withheld: samples that a fault kept from going out.
+        present: clear: nothing arrives.
     """
 
-    def __init__(self, pcm: NDArray[np.int16], rate_hz: int) -> None:
-        self._twice = np.concatenate((pcm, pcm[: round(STEP_S * rate_hz)]))
-        self._length, self._step = pcm.size, round(STEP_S * rate_hz)
+    def __init__(self) -> None:
         self._over, self.present = threading.Event(), threading.Event()
         self.present.set()
-        self._position = self.sent = self.withheld = 0
         self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
 
     @contextmanager
@@ -62,6 +58,25 @@ class _Paced(ABC):
         finally:
             self._over.set()
             self._thread.join(10)
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Send until it is over."""
+
+
+class _Paced(_Sender):
+    """Sends STEP_S of sound each STEP_S.
+
+    Attributes:
+        sent: samples that went out.
+        withheld: samples that a fault kept from going out.
+    """
+
+    def __init__(self, pcm: NDArray[np.int16], rate_hz: int) -> None:
+        super().__init__()
+        self._twice = np.concatenate((pcm, pcm[: round(STEP_S * rate_hz)]))
+        self._length, self._step = pcm.size, round(STEP_S * rate_hz)
+        self._position = self.sent = self.withheld = 0
 
     def _run(self) -> None:
         due_s = time.monotonic()
@@ -154,7 +169,7 @@ class RtpHydrophone(_Paced):
         return True
 
 
-class Recorder(_Paced):
+class Recorder(_Sender):
     """Leaves recordings in a folder, FILES_IN_A_ROW without a break, then PAUSE_S of rest.
 
     Attributes:
@@ -163,7 +178,7 @@ class Recorder(_Paced):
     """
 
     def __init__(self, pcm: NDArray[np.int16], folder: Path) -> None:
-        super().__init__(pcm, FILE_RATE_HZ)
+        super().__init__()
         self._pcm, self._folder = pcm, folder
         self.files: list[tuple[str, int]] = []
 
