@@ -8,7 +8,6 @@ from seacanary.evidence.recent_audio import RecentAudio
 from seacanary.evidence.spool import Spool
 from seacanary.web.review_links import ReviewLinks
 from seacanary.web.section import WebSection
-from seacanary.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,8 @@ async def web_part(
     Raises:
         ConfigError: the port is in use, or the address is not this machine's.
     """
+    from seacanary.web.server import WebServer  # takes a third of a second, which only those with pages have to wait for
+
     config, audio = around.config, None
     if config.evidence is not None and spool is not None:
         audio = RecentAudio(spool, config.evidence, station=config.station.name, location=around.location)

@@ -9,7 +9,6 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from scipy import signal
 
 from seacanary import __version__
 from seacanary.contract import ModelContract
@@ -51,6 +50,8 @@ def slow_down(samples: NDArray[np.float32], sample_rate_hz: int) -> Slowed:
         samples: float32 [n], full scale ±1, n >= 1.
         sample_rate_hz: the clip's own.
     """
+    from scipy import signal  # takes a second, which no other command has to wait for
+
     sections = signal.butter(HIGH_PASS_ORDER, HIGH_PASS_HZ, "highpass", fs=sample_rate_hz, output="sos")
     heard = signal.sosfilt(sections, samples.astype(np.float64))
     slowed: NDArray[np.float64] = soxr.resample(heard, sample_rate_hz / SLOWED, OUTPUT_HZ, QUALITY)
