@@ -32,7 +32,9 @@ async def web_part(
     Raises:
         ConfigError: the port is in use, or the address is not this machine's.
     """
-    from seacanary.web.server import WebServer  # takes a third of a second, which only those with pages have to wait for
+    from seacanary.web.server import (
+        WebServer,  # takes a third of a second, which only those with pages have to wait for
+    )
 
     config, audio = around.config, None
     if config.evidence is not None and spool is not None:

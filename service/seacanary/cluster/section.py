@@ -102,6 +102,16 @@ class WorkerSection(BaseModel):
     host: str = Field("127.0.0.1", min_length=1, description="address that fleet answers on; 0.0.0.0 opens it")
     port: int = Field(8330, ge=0, le=65_535, description="TCP port that fleet answers on; 0 takes a free one")
 
+    @property
+    def journal(self) -> Path:
+        """Journal of what deliver delivers."""
+        return self.data / "events.db"
+
+    @property
+    def hours(self) -> Path:
+        """File of hours that fleet answers from."""
+        return self.data / "hours.db"
+
     @model_validator(mode="after")
     def _in_turn(self) -> Self:
         if self.batch_images_most < self.batch_images:

@@ -48,7 +48,6 @@ from seacanary.wiring import delivery_policy, open_publisher
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-JOURNAL_FILE, HOURS_FILE = "events.db", "hours.db"
 CHATTY = ("aiokafka", "faust", "mode")
 
 
@@ -159,7 +158,7 @@ class Worker:
 
         refused = self._metrics.worker_records.labels("fleet", "refused").inc
         async with (
-            FleetHours.open(worker.data / HOURS_FILE, self._config.kafka, on_refused=refused) as fleet,
+            FleetHours.open(worker.hours, self._config.kafka, on_refused=refused) as fleet,
             serving_fleet(worker.host, worker.port, fleet) as url,
         ):
             log.info("fleet: %s/fleet", url)
@@ -193,7 +192,7 @@ class Worker:
     def _make_delivering(self, app: faust.App) -> Delivering:
         kafka = self._config.kafka
         return Delivering(
-            self._config.worker.data / JOURNAL_FILE,
+            self._config.worker.journal,
             _Topics(kafka, raw_topic(app, kafka.topic(CURSORS))),
             open_deliveries=self._open_deliveries,
             on_change=lambda status: self._telemetry.delivery_changed(time.time, status),

@@ -1,4 +1,4 @@
-"""Integrity of the journal and of the edge's spool. A process that writes one is not held up: reads are short.
+"""Integrity of the journal, the edge's spool and the fleet's hours. Who writes one is not held up: reads are short.
 
 A reader of SQLite's WAL keeps no writer waiting, but while it reads the log cannot be folded in. So a check beside a
 running process is broken off after seconds, and says how far it can be trusted.
@@ -8,17 +8,20 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from seacanary.cluster.edge_config import EdgeConfig
+from seacanary.cluster.fleet_store import FLEET
+from seacanary.cluster.spool_schema import SPOOL
+from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.doctor.findings import Finding, broken, ok, unknown, warning
 from seacanary.doctor.running import SPOOL_FILE
 from seacanary.doctor.subject import Subject
 from seacanary.events import EVENT
-from seacanary.journal_schema import APPLICATION_ID, SCHEMA_VERSION, uri_of
+from seacanary.journal_schema import JOURNAL, uri_of
+from seacanary.sqlite_versions import SqliteKind
 
 BESIDE_S, ALONE_S = 4.0, 60.0
 LIMIT_S = ALONE_S + 15
@@ -28,35 +31,22 @@ LATEST = 100
 WAL_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A file that is checked: what it is called, and how its own kind is told.
-
-    Attributes:
-        name: in findings.
-        application_id: in SQLite's header.
-        version: the newest that this program knows.
-    """
-
-    name: str
-    application_id: int
-    version: int
-
-
-JOURNAL = Kind("journal", APPLICATION_ID, SCHEMA_VERSION)
-
-
 def journals(subject: Subject) -> Iterator[Finding]:
-    """The journal of events, and at an edge the spool of images."""
+    """The journal of events; at an edge the spool of images, at a worker the hours of the fleet."""
     limit_s = BESIDE_S if subject.running else ALONE_S
-    if subject.journal is not None:
-        yield from examined(subject.journal, JOURNAL, limit_s=limit_s)
-    if isinstance(subject.config, EdgeConfig):
-        from seacanary.cluster.spool_schema import APPLICATION_ID as SPOOL_ID
-        from seacanary.cluster.spool_schema import SCHEMA_VERSION as SPOOL_VERSION
+    for path, kind in files_of(subject):
+        yield from examined(path, kind, limit_s=limit_s)
 
-        spool = Kind("image spool", SPOOL_ID, SPOOL_VERSION)
-        yield from examined(subject.config.edge.spool / SPOOL_FILE, spool, limit_s=limit_s)
+
+def files_of(subject: Subject) -> Iterator[tuple[Path, SqliteKind]]:
+    """The SQLite files that a process keeps, and what each should be."""
+    config = subject.config
+    if subject.journal is not None:
+        yield subject.journal, JOURNAL
+    if isinstance(config, EdgeConfig):
+        yield config.edge.spool / SPOOL_FILE, SPOOL
+    if isinstance(config, WorkerConfig) and "fleet" in config.worker.roles:
+        yield config.worker.hours, FLEET
 
 
 @contextmanager
@@ -70,7 +60,7 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def examined(path: Path, kind: Kind, *, limit_s: float) -> Iterator[Finding]:
+def examined(path: Path, kind: SqliteKind, *, limit_s: float) -> Iterator[Finding]:
     """One file: its kind, its version, its pages and its latest events."""
     try:
         if not path.exists():
@@ -82,10 +72,11 @@ def examined(path: Path, kind: Kind, *, limit_s: float) -> Iterator[Finding]:
         yield _unreadable(path, kind, exc)
 
 
-def _looked_at(connection: sqlite3.Connection, path: Path, kind: Kind, *, limit_s: float) -> Iterator[Finding]:
+def _looked_at(connection: sqlite3.Connection, path: Path, kind: SqliteKind, *, limit_s: float) -> Iterator[Finding]:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application_id != kind.application_id:
+    unmarked = kind.oldest == 0 and application_id == 0 and version == 0
+    if application_id != kind.application_id and not unmarked:
         yield broken(
             kind.name,
             f"{path} is an SQLite file of another program",
@@ -107,7 +98,7 @@ def _looked_at(connection: sqlite3.Connection, path: Path, kind: Kind, *, limit_
         yield from _latest(connection, path)
 
 
-def _pages(connection: sqlite3.Connection, path: Path, kind: Kind, *, limit_s: float) -> Finding:
+def _pages(connection: sqlite3.Connection, path: Path, kind: SqliteKind, *, limit_s: float) -> Finding:
     with _broken_off(connection, limit_s):
         try:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -137,7 +128,7 @@ def _broken_off(connection: sqlite3.Connection, limit_s: float) -> Iterator[None
         connection.set_progress_handler(None, 0)
 
 
-def _log(path: Path, kind: Kind) -> Iterator[Finding]:
+def _log(path: Path, kind: SqliteKind) -> Iterator[Finding]:
     wal = path.with_name(path.name + "-wal")
     size = wal.stat().st_size if wal.exists() else 0
     if size > WAL_BYTES:
@@ -164,7 +155,7 @@ def _latest(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
             return
 
 
-def _damaged(path: Path, kind: Kind, how: str) -> Finding:
+def _damaged(path: Path, kind: SqliteKind, how: str) -> Finding:
     return broken(
         kind.name,
         f"{path} is damaged: {how}",
@@ -174,7 +165,7 @@ def _damaged(path: Path, kind: Kind, how: str) -> Finding:
     )
 
 
-def _unreadable(path: Path, kind: Kind, exc: Exception) -> Finding:
+def _unreadable(path: Path, kind: SqliteKind, exc: Exception) -> Finding:
     said = str(exc)
     if isinstance(exc, PermissionError) or "unable to open" in said or "readonly" in said:
         return unknown(

@@ -15,7 +15,7 @@ from seacanary.cluster.edge_config import EdgeConfig
 from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.config import Configuration, StationConfig
 from seacanary.doctor.findings import Finding, broken, ok, unknown, warning
-from seacanary.doctor.subject import WORKER_JOURNAL, Running, Subject
+from seacanary.doctor.subject import Running, Subject
 from seacanary.health import digest_of
 
 ANSWER_S = 5.0
@@ -76,7 +76,7 @@ def _locked_files(config: StationConfig | WorkerConfig) -> list[Path]:
         case StationConfig():
             return [config.journal.path]
         case WorkerConfig():
-            return [config.worker.data / WORKER_JOURNAL]
+            return [config.worker.journal]
 
 
 def _is_ours(health: Mapping[str, Any], config: StationConfig | WorkerConfig) -> bool:

@@ -13,9 +13,6 @@ from seacanary.config import Configuration, PublisherSection, SourceSection, Sta
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
 
-# Of a delivering worker, in its folder (worker.py has it too, and the libraries of the cluster with it).
-WORKER_JOURNAL = "events.db"
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -92,5 +89,5 @@ class Subject:
     def journal(self) -> Path | None:
         """The journal of events; a worker that does not deliver has none."""
         if isinstance(self.config, WorkerConfig):
-            return self.config.worker.data / WORKER_JOURNAL if "deliver" in self.config.worker.roles else None
+            return self.config.worker.journal if "deliver" in self.config.worker.roles else None
         return self.station.journal.path if self.station else None

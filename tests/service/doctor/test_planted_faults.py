@@ -24,6 +24,9 @@ from event_samples import event
 from fakes import tiny_contract, write_tiny_model
 from faulty_station import FaultyStation, pcm_sender, wrong
 from redis_server import free_port
+from seacanary.cluster.fleet_store import FleetStore
+from seacanary.cluster.section import WorkerSection
+from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.config import read_config
 from seacanary.doctor.capacity import headroom, memory
 from seacanary.doctor.configuration import configuration
@@ -31,6 +34,7 @@ from seacanary.doctor.coverage import coverage
 from seacanary.doctor.deliveries import deliveries
 from seacanary.doctor.disks import Disk, judged
 from seacanary.doctor.findings import Finding, Severity
+from seacanary.doctor.journal import journals
 from seacanary.doctor.listening import Attempt
 from seacanary.doctor.measuring import Measured
 from seacanary.doctor.model import fits
@@ -323,6 +327,16 @@ def journal_that_is_none(station: FaultyStation, _: pytest.MonkeyPatch) -> list[
         connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
     return station.found()
+
+
+@fault("broken", seen=r"hours.db is of version 999, this seacanary knows up to \d+", remedy="newer version again")
+def hours_of_a_newer_version(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Finding]:
+    section = WorkerSection(data=station.folder)
+    FleetStore.open(section.hours).close()
+    with sqlite3.connect(section.hours) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    return list(journals(Subject(config=WorkerConfig(worker=section))))
 
 
 @fault("broken", seen=r"1 events wait, the oldest for 3 days.*timed out", remedy="go out by themselves")
