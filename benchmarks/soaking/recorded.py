@@ -120,7 +120,7 @@ def figures(
     """
     table = np.array(readings)
     steady = table[table[:, 0] >= WARM_UP_SHARE * table[-1, 0]]
-    recorded_h = steady[:, 0] / table[-1, 0] * hours  # it goes through them at an even pace
+    recorded_h = steady[:, 1] * FILE_S / 3600
     slope = float(np.polyfit(recorded_h, steady[:, 2], 1)[0]) if len(steady) > 2 else 0.0
     return {
         "recorded_hours": round(hours, 3),
