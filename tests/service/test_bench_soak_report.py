@@ -113,7 +113,8 @@ def test_a_picture_is_well_formed_and_marks_each_fault() -> None:
 
 @pytest.mark.parametrize(("mb_per_h", "wrong"), [(0.0, 0), (5.0, 1)])
 def test_memory_that_grows_with_recorded_hours_is_found(mb_per_h: float, wrong: int) -> None:
-    readings = [(float(second), second / 100, 300 + mb_per_h * second / 100 * 4) for second in range(100)]
+    files = [24 * (second / 100) ** 2 for second in range(100)]  # six an hour; slowly at first, as on a busy machine
+    readings = [(float(second), done, 300 + mb_per_h * done / 6) for second, done in enumerate(files)]
     results = figures(readings, {"balanced": True, "events": 3, "files": [1]}, hours=4.0)
     assert results["rss_slope_mb_per_recorded_h"] == pytest.approx(mb_per_h, rel=0.02)
     assert len(faults(results | {"exit_code": 0})) == wrong
