@@ -7,7 +7,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from seacanary.cluster.envelope import encode, key_of
+from seacanary.cluster.envelope import key_of
+from seacanary.cluster.envelope_codec import encode
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.section import KafkaSection, WorkerSection
 from seacanary.cluster.topics import DETECTIONS, IMAGES

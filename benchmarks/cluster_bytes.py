@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cluster_records import STATION, sea_images
-from seacanary.cluster.envelope import ImageEnvelope, encode
+from seacanary.cluster.envelope import ImageEnvelope
+from seacanary.cluster.envelope_codec import encode
 from seacanary.cluster.image_spool import Spooled
 from seacanary.cluster.kafka_carrier import KafkaCarrier
 from seacanary.cluster.section import KafkaSection

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from seacanary.cluster.envelope import ImageEnvelope, decode
+from seacanary.cluster.envelope import ImageEnvelope
+from seacanary.cluster.envelope_codec import decode
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import topics
 from seacanary.cluster.tracking import Tracking

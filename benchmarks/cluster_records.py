@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.cluster_stand_in import CALL_MARK
 from seacanary.audio import Window
-from seacanary.cluster.envelope import ImageEnvelope, contract_sha256, encode, key_of
+from seacanary.cluster.envelope import ImageEnvelope, contract_sha256, key_of
+from seacanary.cluster.envelope_codec import encode
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
 from seacanary.image_detection import Transformer

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from seacanary.cluster.envelope import Envelope, decode
+from seacanary.cluster.envelope import Envelope
+from seacanary.cluster.envelope_codec import decode
 from seacanary.cluster.image_spool import Spooled
 from seacanary.cluster.shipping import BrokersAway, Receipt
 

@@ -23,7 +23,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from kafka_server import KafkaServer
 from seacanary.cluster.app import GROUP
-from seacanary.cluster.envelope import Envelope, encode, key_of
+from seacanary.cluster.envelope import Envelope, key_of
+from seacanary.cluster.envelope_codec import encode
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.security import client_options
 from seacanary.cluster.topics import DETECTIONS, EVENTS, IMAGES, make_topics

@@ -44,7 +44,8 @@ from rich.console import Console
 
 from fakes import tiny_contract
 from seacanary.audio import Window
-from seacanary.cluster.envelope import DetectionEnvelope, ImageEnvelope, decode, encode
+from seacanary.cluster.envelope import DetectionEnvelope, ImageEnvelope
+from seacanary.cluster.envelope_codec import decode, encode
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.tracking import Tracking
 from seacanary.guard import GuardSection

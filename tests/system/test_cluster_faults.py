@@ -21,7 +21,8 @@ from kafka_cluster import Cluster, in_turn, wait_for
 from kafka_server import KafkaServer, LongLine, why_not
 from net_namespace import NamespaceRefused, NetNamespace
 from redis_server import free_port
-from seacanary.cluster.envelope import ImageEnvelope, decode
+from seacanary.cluster.envelope import ImageEnvelope
+from seacanary.cluster.envelope_codec import decode
 from seacanary.cluster.topics import EVENTS, IMAGES
 from seacanary.events import EVENT, ConditionEvent, PresenceEvent
 from tcp_line import TcpLine

@@ -22,7 +22,8 @@ from byte_models import write_byte_model
 from cluster_samples import HOP, image
 from kafka_server import KafkaServer, why_not
 from seacanary.cluster.edge_runner import kafka_carrier
-from seacanary.cluster.envelope import EdgeClock, Envelope, ImageEnvelope, decode, encode, key_of
+from seacanary.cluster.envelope import EdgeClock, Envelope, ImageEnvelope, key_of
+from seacanary.cluster.envelope_codec import decode, encode
 from seacanary.cluster.image_spool import FILE, Spooled
 from seacanary.cluster.kafka_carrier import KafkaCarrier
 from seacanary.cluster.section import KafkaSection

@@ -21,7 +21,8 @@ from fakes import EPOCH
 from kafka_cluster import Cluster, WorkerProcess, in_turn, wait_for
 from kafka_server import KafkaServer, why_not
 from redis_server import free_port
-from seacanary.cluster.envelope import DetectionEnvelope, Envelope, ImageEnvelope, LostEnvelope, decode
+from seacanary.cluster.envelope import DetectionEnvelope, Envelope, ImageEnvelope, LostEnvelope
+from seacanary.cluster.envelope_codec import decode
 from seacanary.cluster.topics import DETECTIONS
 from seacanary.observations import Detection, Unobserved
 

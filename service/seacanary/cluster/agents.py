@@ -17,7 +17,8 @@ from seacanary.cluster.app import raw_topic
 from seacanary.cluster.clock_watch import CLOCK_UNSURE
 from seacanary.cluster.dead_letters import DeadLetters
 from seacanary.cluster.delivering import Delivering
-from seacanary.cluster.envelope import EnvelopeRefused, ImageEnvelope, decode, encode, key_of
+from seacanary.cluster.envelope import ImageEnvelope, key_of
+from seacanary.cluster.envelope_codec import EnvelopeRefused, decode, encode
 from seacanary.cluster.event_journal import EventRecord
 from seacanary.cluster.fleet_hours import HourPart
 from seacanary.cluster.growing import Growing

@@ -8,15 +8,8 @@ import numpy as np
 
 from seacanary.audio import Window
 from seacanary.batching import StreamEnded
-from seacanary.cluster.envelope import (
-    EdgeClock,
-    EndEnvelope,
-    Envelope,
-    ImageEnvelope,
-    LostEnvelope,
-    contract_sha256,
-    encode,
-)
+from seacanary.cluster.envelope import EdgeClock, EndEnvelope, Envelope, ImageEnvelope, LostEnvelope, contract_sha256
+from seacanary.cluster.envelope_codec import encode
 from seacanary.contract import ModelContract
 from seacanary.image_detection import Transformer
 from seacanary.observations import Imaged, Unobserved

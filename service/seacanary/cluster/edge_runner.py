@@ -8,7 +8,7 @@ from functools import partial
 from seacanary.cluster.edge import Edge, EdgeSummary
 from seacanary.cluster.edge_config import EdgeConfig
 from seacanary.cluster.edge_images import image_record_bytes
-from seacanary.cluster.envelope import LARGEST_SIDE
+from seacanary.cluster.envelope_codec import LARGEST_SIDE
 from seacanary.cluster.foreground import limit_log, serve_metrics, stop_on_signals
 from seacanary.cluster.kafka_carrier import RECORD_BYTES, KafkaCarrier
 from seacanary.cluster.section import KafkaSection

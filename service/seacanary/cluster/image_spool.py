@@ -10,7 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Self
 
-from seacanary.cluster.envelope import Envelope, encode
+from seacanary.cluster.envelope import Envelope
+from seacanary.cluster.envelope_codec import encode
 from seacanary.cluster.spool_rows import SpoolRows
 from seacanary.cluster.spool_schema import SpoolError, locked, prepare, translated
 from seacanary.cluster.spool_shedding import shed_down_to

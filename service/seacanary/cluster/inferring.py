@@ -11,12 +11,11 @@ from seacanary.cluster.envelope import (
     DetectionEnvelope,
     EndEnvelope,
     Envelope,
-    EnvelopeRefused,
     ImageEnvelope,
     LostEnvelope,
     contract_sha256,
-    decode,
 )
+from seacanary.cluster.envelope_codec import EnvelopeRefused, decode
 from seacanary.contract import ModelContract
 from seacanary.metrics import Metrics
 from seacanary.observations import Detection, Unobserved, UnobservedReason

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from seacanary.cluster.envelope import Envelope, EnvelopeRefused, ImageEnvelope, LostEnvelope, decode, encode
+from seacanary.cluster.envelope import Envelope, ImageEnvelope, LostEnvelope
+from seacanary.cluster.envelope_codec import EnvelopeRefused, decode, encode
 from seacanary.cluster.spool_rows import SpoolRows
 from seacanary.observations import Unobserved
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seacanary.cluster.dead_letters import OFFSET, PARTITION, REASON, TOPIC, DeadLetters
-from seacanary.cluster.envelope import EnvelopeRefused, decode
+from seacanary.cluster.envelope_codec import EnvelopeRefused, decode
 from seacanary.cluster.topics import IMAGE_BYTES, LETTER_BYTES
 from seacanary.metrics import Metrics
 

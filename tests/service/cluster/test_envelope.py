@@ -17,14 +17,12 @@ from seacanary.cluster.envelope import (
     EdgeClock,
     EndEnvelope,
     Envelope,
-    EnvelopeRefused,
     ImageEnvelope,
     LostEnvelope,
     contract_sha256,
-    decode,
-    encode,
     key_of,
 )
+from seacanary.cluster.envelope_codec import EnvelopeRefused, decode, encode
 from seacanary.detection import DetectorSection
 from seacanary.image_detection import Transformer
 from seacanary.observations import CallSpan, Detection, Unobserved

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from cluster_samples import HOP, WINDOW, end, image, lost
 from fakes import EPOCH
-from seacanary.cluster.envelope import EndEnvelope, Envelope, ImageEnvelope, LostEnvelope, decode
+from seacanary.cluster.envelope import EndEnvelope, Envelope, ImageEnvelope, LostEnvelope
+from seacanary.cluster.envelope_codec import decode
 from seacanary.cluster.image_spool import FILE, ImageSpool, Spooled
 from seacanary.cluster.spool_schema import SpoolError
 

@@ -8,15 +8,8 @@ import pytest
 
 from cluster_scene import RUN, STATION
 from fakes import COLUMNS, EPOCH, ROWS, tiny_contract
-from seacanary.cluster.envelope import (
-    DetectionEnvelope,
-    EndEnvelope,
-    EnvelopeRefused,
-    ImageEnvelope,
-    LostEnvelope,
-    contract_sha256,
-    encode,
-)
+from seacanary.cluster.envelope import DetectionEnvelope, EndEnvelope, ImageEnvelope, LostEnvelope, contract_sha256
+from seacanary.cluster.envelope_codec import EnvelopeRefused, encode
 from seacanary.cluster.inferring import Inferring
 from seacanary.metrics import Metrics
 from seacanary.observations import Detection

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from aiokafka.errors import KafkaError, NotControllerError, TopicAuthorizationFailedError  # type: ignore[import-untyped]  # it ships no types
 
-from seacanary.cluster.envelope import EdgeClock, ImageEnvelope, encode
+from seacanary.cluster.envelope import EdgeClock, ImageEnvelope
+from seacanary.cluster.envelope_codec import encode
 from seacanary.cluster.section import KafkaSection
 from seacanary.cluster.topics import (
     CURSORS,

@@ -10,7 +10,8 @@ import pytest
 
 from cluster_scene import GUARD, PRESENCE, RUN, Scene, by_id, make_scene
 from seacanary.cluster.clock_watch import ClockState
-from seacanary.cluster.envelope import DetectionEnvelope, EdgeClock, EndEnvelope, Envelope, decode, encode
+from seacanary.cluster.envelope import DetectionEnvelope, EdgeClock, EndEnvelope, Envelope
+from seacanary.cluster.envelope_codec import decode, encode
 from seacanary.cluster.fleet_counting import BookState
 from seacanary.cluster.inferring import Inferring
 from seacanary.cluster.state import RUNS_REMEMBERED, TrackState, TrackStateRefused
