@@ -34,6 +34,9 @@ def backup(
     config: Annotated[Path, typer.Argument(help="the YAML file of a station, an edge or a worker", metavar="CONFIG")],
     target: Annotated[Path, typer.Argument(help="file to write: .tar, .tar.gz or .tar.zst", metavar="TARGET")],
     evidence: Annotated[bool, typer.Option("--evidence", help="the clips themselves too, not only their list")] = False,
+    without_journal: Annotated[
+        bool, typer.Option("--without-journal", help="even if there is no journal: the process has never run")
+    ] = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -46,7 +49,15 @@ def backup(
     settings = or_exit(lambda: read_any(config))
     with _progress(quiet=quiet) as advance:
         made = or_exit(
-            lambda: make_backup(config, settings, target, with_evidence=evidence, force=force, advance=advance)
+            lambda: make_backup(
+                config,
+                settings,
+                target,
+                with_evidence=evidence,
+                force=force,
+                advance=advance,
+                may_lack_journal=without_journal,
+            )
         )
     for clip in made.damaged:
         complain(f"{clip}: is not what its facts say; it was damaged on the disk before this backup")
@@ -103,7 +114,7 @@ def _destination(
         err.print(f"{config}: written from the backup", highlight=False)
     settings = or_exit(lambda: read_any(config))
     _refuse_another(source, manifest, settings, config)
-    if look_for(settings).holds:
+    if look_for(settings):
         fail(f"{config}: a process is running on it; stop it first")
     return settings, Places.of(settings)
 

@@ -60,7 +60,14 @@ class Made:
 
 
 def make_backup(
-    config_path: Path, config: Configuration, target: Path, *, with_evidence: bool, force: bool, advance: Advance
+    config_path: Path,
+    config: Configuration,
+    target: Path,
+    *,
+    with_evidence: bool,
+    force: bool,
+    advance: Advance,
+    may_lack_journal: bool = False,
 ) -> Made:
     """Write journal, states, configuration and the list of evidence, or all of it, into one file; read it again.
 
@@ -71,13 +78,16 @@ def make_backup(
         with_evidence: have the clips in it too.
         force: replace a file that is there.
         advance: told how it goes.
+        may_lack_journal: of a process that has never run.
 
     Raises:
-        BackupError: it cannot be written, or is there already.
+        BackupError: it cannot be written, or is there already; there is no journal.
         JournalError: the journal is damaged, or of a newer version.
     """
     require_known_ending(target)
     _refuse_existing(target, force=force)
+    if not may_lack_journal:
+        _require_journal(Places.of(config).journal)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
             part = Path(folder) / target.name
@@ -211,6 +221,16 @@ def copied_journal(source: Path, copy: Path, advance: Advance) -> JournalFacts:
         (events, head) = copied.execute("SELECT count(*), coalesce(max(sequence), 0) FROM events").fetchone()
         cursors = dict(copied.execute("SELECT publisher, sequence FROM cursors"))
     return JournalFacts(version=version, events=events, head=head, cursors=cursors)
+
+
+def _require_journal(journal: Path | None) -> None:
+    """A backup without the journal is hardly ever what is wanted, and nobody looks at one before it is needed."""
+    if journal is None or journal.exists():
+        return
+    raise BackupError(
+        f"{journal}: there is no journal. Relative paths count from the present folder: run this where the process "
+        "runs, as its user. Of one that has never run, --without-journal makes a backup all the same"
+    )
 
 
 def _evidence_in(folder: Path) -> list[str]:

@@ -93,14 +93,15 @@ class Places:
 
     @classmethod
     def of(cls, config: Configuration) -> "Places":
-        """Of the process that runs on a configuration."""
+        """Of the process that runs on a configuration, in the present folder."""
         subject = Subject(config=config)
+        journal = subject.journal.absolute() if subject.journal else None
         evidence = subject.station.evidence if subject.station else None
         keeps_secret = isinstance(config, StationConfig) and not isinstance(config, EdgeConfig)
         return cls(
-            journal=subject.journal,
-            secret=subject.journal.with_name(SECRET) if subject.journal and keeps_secret else None,
-            evidence=evidence.path if evidence else None,
+            journal=journal,
+            secret=journal.with_name(SECRET) if journal and keeps_secret else None,
+            evidence=evidence.path.absolute() if evidence else None,
         )
 
     @classmethod

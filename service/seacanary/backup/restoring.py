@@ -110,6 +110,7 @@ class _Placing:
 
     def __init__(self, places: Places, restored: Restored, config: Configuration | None, advance: Advance) -> None:
         self._places, self._restored, self._config, self._advance = places, restored, config, advance
+        self._told = {file.path: file.sha256 for file in restored.manifest.evidence}
 
     def place_all(self, backup: Path) -> None:
         """Go through the tape, then look for what it only lists."""
@@ -137,13 +138,13 @@ class _Placing:
     def _place_journal(self, content: IO[bytes], path: Path) -> None:
         """Only a whole journal, brought up to date, takes the name."""
         draft = path.with_name(f".{path.name}.restored")
-        for old in (draft, *_beside(draft)):
+        for old in _with_sides(draft):
             old.unlink(missing_ok=True)
         _write(draft, content)
         _require_whole(draft)
         if isinstance(self._config, StationConfig):
             self._restored.taken_back = take_back(draft, self._config)
-        for side in (*_beside(draft), draft.with_name(draft.name + ".lock")):
+        for side in (*_with_sides(draft)[1:], draft.with_name(draft.name + ".lock")):
             side.unlink(missing_ok=True)
         self._restored.moved_aside = _move_aside(path)
         draft.replace(path)
@@ -162,8 +163,7 @@ class _Placing:
     def _place_clip(self, content: IO[bytes], folder: Path, name: str) -> None:
         path = folder / name
         if path.exists():
-            told = next(file.sha256 for file in self._restored.manifest.evidence if file.path == name)
-            if _hash_of(path) == told:
+            if _hash_of(path) == self._told[name]:
                 self._restored.clips_kept += 1
             else:
                 self._restored.clips_differ.append(name)
@@ -179,7 +179,7 @@ def _refuse_existing(places: Places, manifest: Manifest, *, force: bool) -> None
     journal = places.journal
     if journal is None or manifest.journal is None or force:
         return
-    if journal.exists():
+    if any(file.exists() for file in _with_sides(journal)):
         raise BackupError(
             f"{journal}: a journal is there already. With --force it is moved aside, not deleted; its events of after "
             f"{manifest.made:%Y-%m-%d %H:%M:%S} UTC are then not in the restored one"
@@ -195,21 +195,24 @@ def _require_whole(path: Path) -> None:
 
 
 def _move_aside(path: Path) -> Path | None:
-    """Rename a journal with what belongs to it; None if there is none."""
-    if not path.exists():
+    """Rename a journal with what belongs to it; None if there is nothing.
+
+    A log whose journal is gone would be played into the one that takes its place.
+    """
+    if not any(file.exists() for file in _with_sides(path)):
         return None
     aside = path.with_name(f"{path.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    while aside.exists():
+    while any(file.exists() for file in _with_sides(aside)):
         aside = aside.with_name(aside.name + "+")
-    for suffix in ("", *SIDE_FILES):
-        file = path.with_name(path.name + suffix)
+    for file, moved in zip(_with_sides(path), _with_sides(aside), strict=True):
         if file.exists():
-            file.rename(aside.with_name(aside.name + suffix))
+            file.rename(moved)
     return aside
 
 
-def _beside(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in SIDE_FILES]
+def _with_sides(path: Path) -> list[Path]:
+    """A journal's file and those that SQLite keeps beside it."""
+    return [path, *(path.with_name(path.name + suffix) for suffix in SIDE_FILES)]
 
 
 def _write(path: Path, content: IO[bytes]) -> None:

@@ -80,17 +80,45 @@ def wound(path: Path, advance: Callable[[int], None] = lambda _: None) -> Iterat
     Raises:
         BackupError: it cannot be read, is damaged, or holds what is no file.
     """
-    try:
-        with path.open("rb") as file, ExitStack() as stack:
+    with ExitStack() as stack:
+        with _told_as_unreadable(path):
+            file = stack.enter_context(path.open("rb"))
             stream: IO[bytes] = cast("IO[bytes]", HashingReader(file, advance))
             if path.name.endswith(GZIP):
                 stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=stream, mode="rb")))
             elif path.name.endswith(ZSTANDARD):
                 stream = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(stream, closefd=False))
             tape = stack.enter_context(tarfile.open(fileobj=stream, mode="r|"))
-            yield _files(tape, path)
+        yield _files(tape, path)
+
+
+@contextmanager
+def _told_as_unreadable(path: Path) -> Iterator[None]:
+    """Around what reads the tape, and nothing else: what its reader does with the bytes may fail too."""
+    try:
+        yield
     except (OSError, EOFError, tarfile.TarError, zstandard.ZstdError) as exc:
         raise BackupError(f"{path}: cannot be read as a backup: {exc or type(exc).__name__}") from exc
+
+
+class _Content(io.RawIOBase):
+    """A file on the tape."""
+
+    def __init__(self, content: IO[bytes], path: Path) -> None:
+        self._content, self._path = content, path
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read.
+
+        Raises:
+            BackupError: the tape is damaged there.
+        """
+        with _told_as_unreadable(self._path):
+            return self._content.read(size)
 
 
 def put(tape: tarfile.TarFile, name: str, file: IO[bytes], size: int, *, on_bytes: Callable[[int], None]) -> BackedFile:
@@ -107,8 +135,12 @@ def put(tape: tarfile.TarFile, name: str, file: IO[bytes], size: int, *, on_byte
 
 
 def _files(tape: tarfile.TarFile, path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    for entry in tape:
-        content = tape.extractfile(entry) if entry.isreg() else None
+    while True:
+        with _told_as_unreadable(path):
+            entry = tape.next()
+            content = tape.extractfile(entry) if entry and entry.isreg() else None
+        if entry is None:
+            return
         if content is None:
             raise BackupError(f"{path}: {entry.name} is no ordinary file; this is not a seacanary backup")
-        yield entry.name, content
+        yield entry.name, cast("IO[bytes]", _Content(content, path))

@@ -1,6 +1,7 @@
 """A backup beside a station is one instant's journal; what is restored is what was backed up, or nothing."""
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -130,6 +131,20 @@ def test_a_place_that_cannot_be_written_is_named(name: str, says: str, config: P
     refused = seacanary("backup", config, tmp_path / name)
     assert refused.exit_code == 2
     assert says in said(refused)
+
+
+def test_without_the_journal_there_is_no_backup_unless_asked_for(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = json.loads(config.read_text())
+    config.write_text(json.dumps(tree | {"journal": {"path": "state/journal.db"}}))
+    monkeypatch.chdir(tmp_path)  # the station's own folder is another one
+    refused = seacanary("backup", config, tmp_path / "b.tar")
+    assert (refused.exit_code, (tmp_path / "b.tar").exists()) == (2, False)
+    assert f"{tmp_path}/state/journal.db: there is no journal" in refused.output.replace("\n", "")
+    assert seacanary("backup", config, tmp_path / "b.tar", "--without-journal").exit_code == 0
+    monkeypatch.chdir(config.parent)
+    assert f"{EVENTS} events" in said(seacanary("backup", config, tmp_path / "c.tar"))
 
 
 def test_a_backup_that_fails_half_way_leaves_nothing(
@@ -280,6 +295,38 @@ def test_a_journal_that_is_there_is_refused_and_with_force_moved_aside(config: P
     assert len(content(journal)[0]) == EVENTS
     [aside] = journal.parent.glob("journal.db.before-restore-*Z")
     assert len(content(aside)[0]) == EVENTS + 1
+
+
+def test_the_log_of_a_journal_that_is_gone_does_not_reach_the_restored_one(config: Path, tmp_path: Path) -> None:
+    target, journal = tmp_path / "b.tar", config.parent / "state" / "journal.db"
+    seacanary("backup", config, target)
+    before = content(journal)
+    with JournalStore.open(journal) as store:
+        store.append([event(n) for n in range(100, 200)], states={}, done=())
+        log = Path(f"{journal}-wal").read_bytes()  # as a killed writer leaves it
+    journal.unlink()  # an operator has moved it away
+    Path(f"{journal}-wal").write_bytes(log)
+    refused = seacanary("restore", target, config)
+    assert (refused.exit_code, "is there already" in said(refused)) == (2, True)
+    assert seacanary("restore", target, config, "--force").exit_code == 0
+    assert content(journal) == before
+    [aside] = journal.parent.glob("journal.db.before-restore-*-wal")
+    assert aside.read_bytes() == log
+
+
+def test_a_disk_that_is_full_is_not_told_as_a_bad_backup(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seacanary("backup", config, tmp_path / "b.tar")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(restoring.shutil, "copyfileobj", full)
+    failed = seacanary("restore", tmp_path / "b.tar", config, "--force")
+    assert failed.exit_code == 2
+    assert "cannot be restored" in said(failed)
+    assert "No space left" in said(failed)
 
 
 async def test_a_journal_that_a_process_holds_is_refused_even_with_force(config: Path, tmp_path: Path) -> None:
