@@ -204,6 +204,8 @@ def read_tree(
         tree = yaml.safe_load(text)
     except yaml.YAMLError as exc:
         raise ConfigError(f"{path}: not valid YAML: {_place_of(exc)}") from None  # it would quote the line
+    except (ValueError, RecursionError) as exc:  # 2026-02-30, or brackets in brackets without end
+        raise ConfigError(f"{path}: not valid YAML: {exc}") from None
     if not isinstance(tree, dict):
         sections = ", ".join(f"{name}:" for name in list(model.model_fields)[:2])
         raise ConfigError(f"{path}: expected a mapping with {sections} and so on, got {type(tree).__name__}")

@@ -166,17 +166,22 @@ class Deliveries:
         return Channel(section, policy, files, publisher, delivery)
 
     async def _replace(self, before: Channel | None, after: Channel | None, beside: Beside) -> None:
-        if before is not None:
-            await self._end(before, beside)
-        if after is not None:
-            beside.add(after.part)
+        try:
+            if before is not None:
+                await self._end(before, beside)
+        finally:
+            if after is not None:
+                beside.add(after.part)
 
     async def _end(self, channel: Channel, beside: Beside) -> None:
         name, within_s = channel.publisher.name, channel.policy.timeout_s + LEAVE_MORE_S
         if not await beside.remove(channel.part.name, within_s=within_s):
             log.warning("publisher %s was cut off in the middle of a request; it may repeat that one event", name)
-        await channel.publisher.aclose()
         self._opened.remove(channel.publisher)
+        try:
+            await channel.publisher.aclose()
+        except Exception:  # whatever a library says at parting, it is not used any more
+            log.exception("publisher %s could not be closed in order", name)
         self._on_gone(name)
 
     async def _close(self) -> None:

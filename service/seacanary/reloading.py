@@ -120,6 +120,8 @@ class Reloading:
     async def _run(self, station: Changeable) -> None:
         """Carry out requests until told to leave."""
         await self._note(station)
+        if self._latest.number < self._asked:  # carrying it out has failed, and this part begins again
+            self._news.set()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -136,6 +138,9 @@ class Reloading:
         except SeaCanaryError as exc:
             log.error("the configuration was refused, and the old one stays in force: %s", exc)
             self._latest = ReloadReport(number=number, at=at, outcome="refused", reason=str(exc))
+        except Exception as exc:  # whatever a file makes a library raise, the station goes on as it was
+            log.exception("the configuration cannot be used, and the old one stays in force")
+            self._latest = ReloadReport(number=number, at=at, outcome="refused", reason=f"{type(exc).__name__}: {exc}")
         else:
             await self._switch(station, plan, channels)
             self._latest = ReloadReport(
