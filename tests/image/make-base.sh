@@ -24,6 +24,6 @@ apt-config dump Acquire > "$partial/etc/apt/apt.conf.d/90machine"
 # Pages of manuals and translations are left out, as Debian's slim images leave them out.
 unread=(/usr/share/{doc,info,linda,lintian,locale,man})
 printf 'path-exclude %s/*\n' "${unread[@]}" > "$partial/etc/dpkg/dpkg.cfg.d/docker"
-for folder in "${unread[@]}"; do rm -rf "${partial:?}$folder"/*; done
+for pages in "${unread[@]}"; do rm -rf "${partial:?}$pages"/*; done
 rm -rf "$partial"/var/cache/apt/* "$partial"/var/lib/apt/lists/*
 mv "$partial" "$folder"
