@@ -160,7 +160,7 @@ class PortAudio:
 
         Raises:
             SourceLost: the device is not there, or cannot be opened now.
-            SourceUnusable: its name is ambiguous, or it cannot do what is wanted.
+            SourceUnusable: its name is ambiguous, it cannot do what is wanted, or this process may not be called back.
         """
         with self._exclusively(wanted.device):
             if self._hanging:
@@ -203,6 +203,11 @@ class PortAudio:
             opened = OpenInput(wanted, device)
         except sounddevice().PortAudioError as exc:
             raise _refusal(exc, device, wanted) from exc
+        except MemoryError as exc:  # cffi's, for want of memory that may be written and executed
+            raise SourceUnusable(
+                f"'{device.label}' cannot call back, as this process may not make memory executable ({exc}): take "
+                "MemoryDenyWriteExecute= out of the service's unit, or use kind: alsa"
+            ) from exc
         self._open.append(opened)
         return opened
 

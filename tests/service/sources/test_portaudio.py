@@ -126,6 +126,17 @@ def test_the_device_list_is_taken_anew_at_every_open_unless_a_stream_is_open(lib
     assert library.log[-5:] == ["terminate", "initialize", "open 0", "stop", "close"]
 
 
+def test_a_process_that_may_make_no_memory_executable_is_told_what_forbids_it(
+    library: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise MemoryError("Cannot allocate write+execute memory for ffi.callback().")
+
+    monkeypatch.setattr(library, "RawInputStream", refused)
+    with pytest.raises(SourceUnusable, match=r"'hydro, ALSA'.*MemoryDenyWriteExecute=.*kind: alsa"):
+        PortAudio().open(wanted([]))
+
+
 def test_a_stream_that_calls_back_is_stopped_properly_and_once(library: FakeSoundDevice) -> None:
     reasons: list[str] = []
     one = PortAudio()
