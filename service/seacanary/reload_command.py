@@ -50,8 +50,13 @@ def reload(
     running = look_for(place)
     before = _reachable(running, place, config)
     try:
+        if not _writes(before.process, place.journal.path):
+            fail(
+                f"the station says it is process {before.process}, and that one here has no {place.journal.path.name} "
+                "open: it runs elsewhere, in a container perhaps; run this command there"
+            )
         os.kill(before.process, signal.SIGHUP)
-    except (ProcessLookupError, PermissionError) as exc:
+    except OSError as exc:
         fail(f"the station (process {before.process}) cannot be asked: {exc.strerror}; ask as the user it runs as")
     with err.status("waiting for the station"):
         report = _answer(place, after=before.asked)
@@ -120,6 +125,23 @@ def _reachable(running: Running, place: StationConfig, file: Path) -> _Asked:
     if asked.file is None or not _is_same(asked.file, file):
         fail(f"{file}: the station runs on another file, {asked.file}; name that one")
     return asked
+
+
+def _writes(process: int, journal: Path) -> bool:
+    """Whether a process has the lock of a journal so named open: SIGHUP would end any other.
+
+    Raises:
+        OSError: there is no such process, or it is another user's.
+    """
+    opened = Path(f"/proc/{process}/fd")
+    return any(_target(file).name == f"{journal.name}.lock" for file in opened.iterdir())
+
+
+def _target(link: Path) -> Path:
+    try:
+        return link.readlink()
+    except FileNotFoundError:  # closed meanwhile
+        return Path()
 
 
 def _is_same(first: Path, second: Path) -> bool:

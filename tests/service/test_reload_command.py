@@ -1,13 +1,16 @@
 """`seacanary reload`: whom it asks, and what it says where nobody can be asked."""
 
 import json
+import subprocess
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
 from redis_server import free_port
 from seacanary.cli import app
+from seacanary.health import HealthBoard, Vitals
 from seacanary.journal_schema import locked
+from seacanary.metrics import Metrics, MetricsSection
 
 
 def reload(path: Path) -> Result:
@@ -38,6 +41,25 @@ def test_a_station_runs_but_cannot_be_asked(tmp_path: Path) -> None:
         result = reload(path)
     assert result.exit_code == 2
     assert "does not answer at /health" in result.output
+
+
+def test_a_process_that_writes_no_journal_is_never_signalled(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    port = json.loads(path.read_text())["metrics"]["port"]
+    board = HealthBoard("station")
+    with subprocess.Popen(["sleep", "60"]) as stranger:  # SIGHUP would end it
+        configuration = {"digest": "0", "file": str(path), "asked": 0, "latest": None}
+        board.post(Vitals(details={"configuration": configuration, "process": stranger.pid, "station": "pier"}))
+        metrics = Metrics()
+        metrics.serve(MetricsSection(port=port), health=board.read)
+        try:
+            result = reload(path)
+            assert stranger.poll() is None
+        finally:
+            metrics.close()
+            stranger.kill()
+    assert result.exit_code == 2
+    assert "runs elsewhere, in a container perhaps" in " ".join(result.output.split())
 
 
 def test_variables_of_the_service_need_not_be_set_here(tmp_path: Path) -> None:
