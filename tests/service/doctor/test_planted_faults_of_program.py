@@ -35,7 +35,7 @@ def variable_not_set(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Find
     return station.found(publishers=[{"kind": "redis_streams", "url": "redis://:${REDIS_PASSWORD}@127.0.0.1"}])
 
 
-@fault("warning", seen=r"holds secrets and others may read it \(mode 644\)", remedy="chmod 600")
+@fault("warning", seen=r"others may read .*station.yaml, which holds a secret \(mode 644\)", remedy="chmod o-rwx")
 def secret_for_all_to_read(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Finding]:
     hook = {"kind": "webhook", "name": "hook", "url": "https://example.org/hook", "secret": SECRET}
     subject = subject_of(station, publishers=[hook])
@@ -43,11 +43,11 @@ def secret_for_all_to_read(station: FaultyStation, _: pytest.MonkeyPatch) -> lis
     return list(configuration(subject))
 
 
-@fault("warning", seen=r"others may read .*url \(mode 640\)", remedy="chmod 600")
+@fault("warning", seen=r"others may read .*url, which holds a secret \(mode 604\)", remedy="chmod o-rwx")
 def secret_file_for_others_to_read(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Finding]:
     file = station.folder / "url"
     file.write_text("json://127.0.0.1/")
-    file.chmod(0o640)
+    file.chmod(0o604)
     return station.found(publishers=[{"kind": "notify", "url_file": str(file)}])
 
 
