@@ -1,6 +1,8 @@
 """`seacanary init`: a first configuration, asked for and tried."""
 
+import shlex
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -46,28 +48,30 @@ def init(
     """Write the configuration of a first station: asks what is needed, and tries each answer as it is given.
 
     Devices are opened and their level shown, servers are called, a webhook gets a signed test event. Every question has
-    an option that answers it. Passwords and keys go into files of their own that only you can read.
+    an option that answers it. Passwords and keys go into files of their own that only you can read; what
+    root writes into a folder of a service's group, that group can read too.
     """
     from seacanary.init.interview import Interview
 
+    now = datetime.now(UTC)
     asking = ByDefault() if take_defaults else AtTerminal()
     given = Given(
         name=name, position=position, sources=tuple(source or ()), model=model, jsonl=jsonl, redis=redis,
         redis_password_file=redis_password_file, webhook=webhook, webhook_secret_file=webhook_secret_file,
         webhook_private=webhook_private, notify_file=notify_file, species=species, state=state,
     )  # fmt: skip
-    or_exit(lambda: _may_replace([config], asking, force=force))
+    or_exit(lambda: _may_replace([config], asking, now, force=force))
     outcome = or_exit(lambda: Interview(given, asking, trying=not untried).run(config))
     secrets = [file.path for file in outcome.files if file.path != config]
-    or_exit(lambda: _may_replace(secrets, asking, force=force))
+    or_exit(lambda: _may_replace(secrets, asking, now, force=force))
     try:
-        write_all(outcome.files)
+        shared = write_all(outcome.files, now)
     except OSError as exc:
         fail(f"{exc.filename or config}: cannot be written: {exc.strerror}")
-    _say_what_next(config, secrets)
+    _say_what_next(config, secrets, shared=shared)
 
 
-def _may_replace(files: Sequence[Path], asking: Asking, *, force: bool) -> None:
+def _may_replace(files: Sequence[Path], asking: Asking, at: datetime, *, force: bool) -> None:
     """Ask before anything that is there is replaced.
 
     Raises:
@@ -77,21 +81,22 @@ def _may_replace(files: Sequence[Path], asking: Asking, *, force: bool) -> None:
         if not file.exists():
             continue
         if force:
-            say(f"{file} is there already and will be replaced; the old one stays as {kept_as(file)}", "yellow")
+            say(f"{file} is there already and will be replaced; the old one stays as {kept_as(file, at)}", "yellow")
         elif not asking.somebody:
             raise ConfigError(
                 f"{file} is there already, and nothing was written; --force replaces it, and keeps the old one"
             )
         elif not yes(
-            f"{file} is there already. Replace it, and keep the old one as {kept_as(file)}?",
+            f"{file} is there already. Replace it, and keep the old one as {kept_as(file, at)}?",
             asking, flag="--force", default=False,
         ):  # fmt: skip
             raise ConfigError(f"{file} stays as it is, and nothing was written; name another file: seacanary init FILE")
 
 
-def _say_what_next(config: Path, secrets: Sequence[Path]) -> None:
+def _say_what_next(config: Path, secrets: Sequence[Path], *, shared: bool) -> None:
     written = ", ".join(map(str, [config, *secrets]))
-    say(f"\nWritten: {written}; only this user can read {'them' if secrets else 'it'}", "green")
+    readers = f"this user and the group {_group_of(config)}" if shared else "this user"
+    say(f"\nWritten: {written}; only {readers} can read {'them' if secrets else 'it'}", "green")
     say("What next:")
     for command, what in (
         ("check", "is it right?"),
@@ -99,6 +104,18 @@ def _say_what_next(config: Path, secrets: Sequence[Path]) -> None:
         ("run", "listen; Ctrl-C ends it"),
     ):
         say(f"  seacanary {command} {config}".ljust(44) + what)
+    if not shared:
+        files = " ".join(shlex.quote(str(path)) for path in [config, *dict.fromkeys(path.parent for path in secrets)])
+        say("If it is for a service, whose user has another name, let that user's group read it:")
+        say(f"  sudo chgrp -R GROUP {files} && sudo chmod -R g=rX {files}")
+
+
+def _group_of(path: Path) -> str:
+    """Its name, or its number where it has none."""
+    try:
+        return path.group()
+    except KeyError:
+        return str(path.stat().st_gid)
 
 
 def add_init(app: typer.Typer) -> None:

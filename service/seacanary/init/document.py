@@ -20,7 +20,7 @@ MODEL = "The model: a folder with transform.onnx and model.onnx. Without this se
 JOURNAL = "Every event is here first, until and after it has been delivered. Keep it over upgrades."
 PUBLISHERS = """\
 Where events go. One that is away gets all it missed once it is back. Passwords and keys are in files of their own
-that only this user can read."""
+that others cannot read."""
 ALERTS = """\
 Whom to tell of what: one rule for each species; webhooks and channels carry the alerts of all rules (docs/alerts.md).
 A bout of calls is one alert, with its end and a word every 15 minutes in between."""

@@ -1,6 +1,8 @@
 """Answers as people write them: understood, or refused with what would be right."""
 
+import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,9 @@ from seacanary.publishers.redis_streams import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.sources.devices import Device
 from webhook_receiver import SECRET
+
+AT = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
+GROUP = 60_123  # of nobody here
 
 
 def test_this_machine_suggests_a_name_that_is_one() -> None:
@@ -129,7 +134,7 @@ def test_a_redis_password_is_tried_and_written_beside(tmp_path: Path) -> None:
     (file,) = destination.files(tmp_path)
     assert (file.path, file.text) == (tmp_path / "secrets" / "redis-password", "s3cret\n")
     assert "s3cret" not in f"{section}{destination!r}{file!r}"
-    write_all([file])
+    write_all([file], AT)
     assert RedisStreamsSection.model_validate(section).login() == {"password": "s3cret"}
 
 
@@ -138,7 +143,7 @@ def test_a_webhook_secret_is_tried_and_written_beside(tmp_path: Path) -> None:
     tried = destination.to_try()
     assert isinstance(tried, WebhookSection)
     assert tried.secret == SecretStr(SECRET)
-    write_all(destination.files(tmp_path))
+    write_all(destination.files(tmp_path), AT)
     read = WebhookSection.model_validate(destination.written(tmp_path))
     assert read.signing_keys() == tried.signing_keys()
     assert SECRET not in str(destination.written(tmp_path))
@@ -169,10 +174,30 @@ def test_a_new_secret_is_one_and_never_the_same() -> None:
 
 def test_files_are_their_owners_alone_and_what_was_there_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "secrets" / "key"
-    write_all([PrivateFile(file, "old\n")])
-    write_all([PrivateFile(file, "new\n")])
-    assert file.read_text() == "new\n"
-    assert file.with_name("key.old").read_text() == "old\n"
+    for text in ("first", "second", "third"):
+        write_all([PrivateFile(file, text)], AT)
+    assert file.read_text() == "third"
+    assert file.with_name("key.old-20261121T040500Z").read_text() == "first"
+    assert file.with_name("key.old-20261121T040500Z-2").read_text() == "second"
     for path in file.parent.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to any group")
+@pytest.mark.parametrize(
+    ("folder_mode", "modes"), [(0o750, (0o640, 0o750)), (0o2750, (0o640, 0o750)), (0o700, (0o600, 0o700))]
+)
+def test_root_writes_for_the_group_that_reads_the_folder(
+    tmp_path: Path, folder_mode: int, modes: tuple[int, int]
+) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    os.chown(folder, 0, GROUP)
+    folder.chmod(folder_mode)
+    secret = folder / "secrets" / "key"
+    shared = write_all([PrivateFile(folder / "station.yaml", ""), PrivateFile(secret, "s3cret")], AT)
+    assert shared is (folder_mode != 0o700)
+    for path, mode in ((folder / "station.yaml", modes[0]), (secret, modes[0]), (secret.parent, modes[1])):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert not shared or path.stat().st_gid == GROUP

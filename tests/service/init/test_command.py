@@ -63,8 +63,9 @@ def test_what_is_there_is_not_replaced_without_a_word() -> None:
     assert Path("station.yaml").read_text() == "mine\n"
     replaced = init(*QUICK, "--force")
     assert replaced.exit_code == 0
-    assert "the old one stays as station.yaml.old" in replaced.output
-    assert Path("station.yaml.old").read_text() == "mine\n"
+    assert "the old one stays as station.yaml.old-" in replaced.output
+    assert init(*QUICK, "--force").exit_code == 0
+    assert sorted(path.read_text() == "mine\n" for path in Path().glob("station.yaml.old-*")) == [False, True]
 
 
 def test_a_person_may_say_no_to_replacing() -> None:
