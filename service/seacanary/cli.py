@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ from seacanary.log_outlet import LogOutlet
 from seacanary.reload_command import add_reload
 from seacanary.reports import ReportFormat, Sheet
 from seacanary.roles import read_any
-from seacanary.runner import Runner
+from seacanary.runner import Runner, early_hang_ups
 from seacanary.schemas import SCHEMAS, SchemaName, schema_text
 from seacanary.sources.devices import list_devices
 from seacanary.terminal import EPILOG, AsJson, Seconds, complain, err, fail, log_handler, or_exit, out
@@ -104,8 +105,9 @@ def run(config: ConfigPath, as_json: AsJson = False, seconds: Seconds = None) ->
     What was captured before Ctrl-C is still analysed, journalled and published, and the ledger is shown. SIGHUP, or
     `seacanary reload`, has it read the configuration again.
     """
+    early = early_hang_ups()
     station = or_exit(lambda: read_config(config))
-    _run_station(station, as_json=as_json, seconds=seconds, file=config.absolute())
+    _run_station(station, as_json=as_json, seconds=seconds, file=config.absolute(), early=early)
 
 
 @app.command(epilog=EPILOG)
@@ -279,13 +281,20 @@ def version(as_json: AsJson = False) -> None:
     typer.echo(json.dumps({"seacanary": __version__}) if as_json else f"seacanary {__version__}")
 
 
-def _run_station(config: StationConfig, *, as_json: bool, seconds: float | None, file: Path | None = None) -> None:
+def _run_station(
+    config: StationConfig,
+    *,
+    as_json: bool,
+    seconds: float | None,
+    file: Path | None = None,
+    early: threading.Event | None = None,
+) -> None:
     detector = or_exit(lambda: Detector.load(config.model))
     if detector.provider != PROVIDER_NAMES[config.model.providers[0]]:
         err.print(f"[yellow]warning:[/] model.providers asks for {config.model.providers[0]} first; running on "
                   f"{detector.provider}", highlight=False)  # fmt: skip
     runner = or_exit(
-        lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds, file=file)
+        lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds, file=file, early=early)
     )
     summary = or_exit(runner.run)
     if summary.troubles:

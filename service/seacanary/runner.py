@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,6 +35,13 @@ LINES_KEPT = 10_000  # while nobody reads stdout
 LAST_LINES_S = 5.0
 
 
+def early_hang_ups() -> threading.Event:
+    """Set by a SIGHUP that comes before a Runner takes them: asked for while the model loads, it is done once it has."""
+    early = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: early.set())
+    return early
+
+
 class Runner:
     """One station in the foreground, until its sources end, a signal comes or time is up."""
 
@@ -46,6 +54,7 @@ class Runner:
         as_json: bool,
         seconds: float | None,
         file: Path | None = None,
+        early: threading.Event | None = None,
     ) -> None:
         """Prepare.
 
@@ -56,11 +65,13 @@ class Runner:
             as_json: JSON lines in place of the view, the summary last.
             seconds: stop by itself after this long; None: never.
             file: the configuration was read from, to be read again on SIGHUP; None: SIGHUP ends the process.
+            early: set if a SIGHUP has come already.
         """
         self._config, self._console, self._as_json, self._seconds = config, console, as_json, seconds
         self._metrics, self._contract = Metrics(), detector.contract
         self._station = Station(config, detector=detector, metrics=self._metrics, file=file, on_events=self._tell)
         self._file, self._on_terminal = file, console.is_terminal
+        self._early = early or threading.Event()
         self._footer = ""
         self._lines = Outlet[str](self._write, most=LINES_KEPT)
 
@@ -94,6 +105,8 @@ class Runner:
             loop.add_signal_handler(number, self._stop, number)
         if self._file is not None:
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+            if self._early.is_set():
+                self._hang_up()
         if self._seconds is not None:
             loop.call_later(self._seconds, self._station.stop)
         view = asyncio.create_task(self._show())

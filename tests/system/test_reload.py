@@ -88,11 +88,16 @@ def until(holds: Callable[[], bool], within_s: float = 150.0) -> None:
 
 
 @contextmanager
-def running(folder: Path, tree: Tree) -> Iterator[Asked]:
+def running(
+    folder: Path, tree: Tree, *, as_it_starts: Callable[[subprocess.Popen[bytes]], None] | None = None
+) -> Iterator[Asked]:
     port = free_port()
     tree["metrics"] = {"port": port}
     with whole_station(folder, tree) as process:
         asked = Asked(folder, port, process)
+        if as_it_starts is not None:
+            until(lambda: takes_hang_ups(process))
+            as_it_starts(process)
 
         def is_up() -> bool:
             assert process.poll() is None
@@ -167,6 +172,19 @@ def test_publishers_and_rules_change_under_a_station_that_goes_on(tmp_path: Path
             until(lambda: station.health["publishers"].get("pager", {"waiting": 3})["waiting"] < 3)
         assert unwell.taken == []
         assert_told(taken(well), tmp_path, "pager")
+
+
+@pytest.mark.timeout(600)
+def test_a_request_that_comes_while_the_station_starts_is_carried_out(tmp_path: Path) -> None:
+    tree = barking(tmp_path)
+    with running(tmp_path, tree, as_it_starts=lambda process: process.send_signal(signal.SIGHUP)) as station:
+        until(lambda: station.health["configuration"]["latest"]["number"] == 1)
+
+
+def takes_hang_ups(process: subprocess.Popen[bytes]) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    caught = next(line.split()[1] for line in status if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
 
 
 @pytest.mark.timeout(600)
