@@ -36,7 +36,7 @@ LAST_LINES_S = 5.0
 
 
 def early_hang_ups() -> threading.Event:
-    """Set by a SIGHUP that comes before a Runner takes them: asked for while the model loads, it is done once it has."""
+    """Set by a SIGHUP that comes before a Runner takes them: asked for while the model loads, done once it has."""
     early = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: early.set())
     return early
