@@ -1,6 +1,6 @@
 """Which call types each source can carry, and alert rules that can never fire for want of one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 from seacanary.alerts.rules import AlertRule
 from seacanary.config import SourceSection
@@ -12,18 +12,21 @@ from seacanary.sources.files import FilesSection
 from seacanary.sources.folders import is_folder, sound_files
 from seacanary.sources.network import UrlSection
 from seacanary.sources.recordings import probe
+from seacanary.wiring import is_named_by
 
 
 def coverage(subject: Subject) -> Iterator[Finding]:
     """Each hydrophone's rate against the model's call types."""
     if subject.contract is None:
         return
-    rates_hz = {name: rate for source in subject.sources for name, rate in _rates(source, subject)}
-    for name, rate_hz in rates_hz.items():
-        yield carried(name, rate_hz, subject.contract)
+    rates_hz = [(source, _rate_hz(source, subject)) for source in subject.sources]
+    for source, rate_hz in rates_hz:
+        if rate_hz is not None:
+            yield from (carried(name, rate_hz, subject.contract) for name in source.hydrophone_names)
     if subject.station is not None:
         for rule in subject.station.alerts.rules:
-            yield from silenced(rule, rates_hz, subject.contract)
+            heard_hz = [rate_hz for source, rate_hz in rates_hz if _listens_to(rule, source)]
+            yield from silenced(rule, heard_hz, subject.contract)
 
 
 def carried(name: str, rate_hz: int, contract: ModelContract) -> Finding:
@@ -46,44 +49,49 @@ def carried(name: str, rate_hz: int, contract: ModelContract) -> Finding:
     )
 
 
-def silenced(rule: AlertRule, rates_hz: Mapping[str, int], contract: ModelContract) -> Iterator[Finding]:
-    """A rule about calls that none of its hydrophones can carry."""
-    meant = [
+def silenced(rule: AlertRule, rates_hz: Sequence[int | None], contract: ModelContract) -> Iterator[Finding]:
+    """A rule about calls that none of its hydrophones can carry.
+
+    Args:
+        rule: of the configuration.
+        rates_hz: of the sources it listens to; None: not known, so that nothing can be said.
+        contract: of the model.
+    """
+    meant = {
         call.name
         for call in contract.call_types
         if (not rule.species or call.species in rule.species) and (not rule.call_types or call.name in rule.call_types)
-    ]
-    rates = [rate for name, rate in rates_hz.items() if not rule.hydrophones or name in rule.hydrophones]
-    if meant and rates and all(set(meant) <= contract.unobservable(rate_hz) for rate_hz in rates):
+    }
+    if meant and rates_hz and all(hz is not None and meant <= contract.unobservable(hz) for hz in rates_hz):
         yield broken(
             f"alert rule {rule.name}",
-            f"it is about {', '.join(meant)}, which none of its hydrophones can carry",
+            f"it is about {', '.join(sorted(meant))}, which none of its hydrophones can carry",
             means="it can never tell anybody anything",
             remedy="give it a hydrophone with a higher sample rate, or take the rule out",
         )
 
 
-def _rates(source: SourceSection, subject: Subject) -> Iterator[tuple[str, int]]:
-    """Hydrophones of a source with their rate, where it can be known without listening."""
+def _listens_to(rule: AlertRule, source: SourceSection) -> bool:
+    return not rule.hydrophones or any(is_named_by(source, name) for name in rule.hydrophones)
+
+
+def _rate_hz(source: SourceSection, subject: Subject) -> int | None:
+    """What all hydrophones of a source have; None: it cannot be known without listening."""
     match source:
         case FilesSection():
-            yield from ((name, rate) for name in source.hydrophone_names[:1] for rate in _recorded(source))
+            return _recorded_hz(source)
         case UrlSection():
             streams = subject.running.detail("streams")
-            yield from (
-                (name, int(rate))
-                for name in source.hydrophone_names
-                if (rate := (streams.get(name) or {}).get("sample_rate_hz"))
-            )
+            rates = (streams.get(name, {}).get("sample_rate_hz") for name in source.hydrophone_names)
+            return next((int(rate) for rate in rates if rate), None)
         case _:
-            yield from ((name, source.sample_rate_hz) for name in source.hydrophone_names)
+            return source.sample_rate_hz
 
 
-def _recorded(source: FilesSection) -> Iterator[int]:
+def _recorded_hz(source: FilesSection) -> int | None:
     """The rate of the first recording there is."""
     try:
         files = sound_files(source.path, recursive=source.recursive) if is_folder(source.path) else [source.path]
-        if files:
-            yield probe(files[0]).sample_rate_hz
+        return probe(files[0]).sample_rate_hz if files else None
     except SourceError:  # the source's own check says so
-        return
+        return None
