@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from seacanary.config import PublisherSection
+from seacanary.config_checks import ProcessRole
 from seacanary.doctor.findings import Finding, broken, ok, warning
 from seacanary.doctor.journal import read_only
 from seacanary.doctor.subject import Subject
+from seacanary.publishers.notify import NotifySection
+from seacanary.publishers.webhook_section import WebhookSection
 
 LAG_S, LONG_S = 300.0, 86_400.0
 
@@ -22,27 +26,36 @@ class Backlog:
         oldest_ms: when the first of them was journalled, ms since 1970; None: none waits.
         dead_letters: events that the destination refused for good.
         beyond: whether it has delivered more than the journal holds.
+        begun: whether the journal knows it.
     """
 
     waiting: int
     oldest_ms: int | None
     dead_letters: int
     beyond: bool
+    begun: bool
 
 
 def deliveries(subject: Subject, *, now_s: Callable[[], float] = time.time) -> Iterator[Finding]:
     """Every publisher of the configuration."""
     if subject.journal is None or not subject.journal.exists():
         return
-    troubles = subject.running.detail("publishers")
     try:
         for section in subject.publishers:
-            backlog = backlog_of(subject.journal, section.name)
-            told = troubles.get(section.name) or {}
-            running = bool(subject.running)
-            yield from judged(section.name, backlog, now_s(), trouble=told.get("trouble"), running=running)
+            yield from _stands(section, backlog_of(subject.journal, section.name), subject, now_s())
     except sqlite3.DatabaseError:  # the journal's own check says so
         return
+
+
+def _stands(section: PublisherSection, backlog: Backlog, subject: Subject, now_s: float) -> Iterator[Finding]:
+    if not backlog.begun and isinstance(section, WebhookSection | NotifySection):  # as wiring.newcomers
+        yield ok(f"publisher {section.name}", "it is new to this journal: it begins with what comes next")
+        return
+    told = subject.running.detail("publishers").get(section.name) or {}
+    role = subject.config.role if subject.config else "station"
+    yield from judged(
+        section.name, backlog, now_s, trouble=told.get("trouble"), running=bool(subject.running), role=role
+    )
 
 
 def backlog_of(journal: Path, publisher: str) -> Backlog:
@@ -59,10 +72,12 @@ def backlog_of(journal: Path, publisher: str) -> Backlog:
         ).fetchone()
         (head,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()
         (dead,) = connection.execute("SELECT count(*) FROM dead_letters WHERE publisher = ?", (publisher,)).fetchone()
-    return Backlog(waiting, oldest_ms, dead, cursor > head)
+    return Backlog(waiting, oldest_ms, dead, beyond=cursor > head, begun=row is not None)
 
 
-def judged(name: str, backlog: Backlog, now_s: float, *, trouble: str | None, running: bool) -> Iterator[Finding]:
+def judged(
+    name: str, backlog: Backlog, now_s: float, *, trouble: str | None, running: bool, role: ProcessRole
+) -> Iterator[Finding]:
     """What a backlog means.
 
     Args:
@@ -71,9 +86,10 @@ def judged(name: str, backlog: Backlog, now_s: float, *, trouble: str | None, ru
         now_s: system clock, seconds since 1970.
         trouble: why its last attempt failed, as the running process says; None: it did not.
         running: whether a process is delivering now.
+        role: of that process. A worker fills its journal, and knows what is delivered, from Kafka.
     """
     what = f"publisher {name}"
-    if backlog.beyond:
+    if backlog.beyond and role != "worker":
         yield broken(
             what,
             "it has delivered more than the journal holds",
@@ -85,12 +101,16 @@ def judged(name: str, backlog: Backlog, now_s: float, *, trouble: str | None, ru
             what,
             f"{backlog.dead_letters} events were refused for good and put aside",
             means="the destination has not got them",
-            remedy=f"`seacanary webhooks deadletters list CONFIG {name}` gives the reasons; `retry` tries them again",
+            remedy="the worker's log gives the reasons (`puts event ... aside`); they stay in its journal"
+            if role == "worker"
+            else f"`seacanary webhooks deadletters list CONFIG {name}` gives the reasons; `retry` tries them again",
         )
-    yield _lag(what, backlog, now_s, trouble=trouble, running=running)
+    yield _lag(what, backlog, now_s, trouble=trouble, running=running, role=role)
 
 
-def _lag(what: str, backlog: Backlog, now_s: float, *, trouble: str | None, running: bool) -> Finding:
+def _lag(
+    what: str, backlog: Backlog, now_s: float, *, trouble: str | None, running: bool, role: ProcessRole
+) -> Finding:
     if backlog.oldest_ms is None:
         return ok(what, "everything is delivered")
     lag_s = max(0.0, now_s - backlog.oldest_ms / 1000)
@@ -108,7 +128,7 @@ def _lag(what: str, backlog: Backlog, now_s: float, *, trouble: str | None, runn
         means="the journal keeps them and nothing is lost, but nobody who relies on this destination knows of them",
         remedy="see the finding of its server; once it answers, they go out by themselves"
         if running
-        else "start the station: they go out by themselves",
+        else f"start the {role}: they go out by themselves",
     )
 
 
