@@ -1,6 +1,5 @@
 """The `seacanary` command: parses, calls, exits."""
 
-import asyncio
 import json
 import logging
 import os
@@ -8,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -27,10 +26,8 @@ from seacanary.config_checks import ProcessRole
 from seacanary.demo import demo_config
 from seacanary.detection import PROVIDER_NAMES, Detector, DetectorSection
 from seacanary.doctor.command import add_doctor
-from seacanary.event_lines import one_line
-from seacanary.events import CloudEvent, JournalEntry
+from seacanary.event_commands import events_app
 from seacanary.init.command import add_init
-from seacanary.journal_reading import rewind_publisher, tail_journal
 from seacanary.log_outlet import LogOutlet
 from seacanary.reload_command import add_reload
 from seacanary.reports import ReportFormat, Sheet
@@ -38,7 +35,7 @@ from seacanary.roles import read_any
 from seacanary.runner import Runner, early_hang_ups
 from seacanary.schemas import SCHEMAS, SchemaName, schema_text
 from seacanary.sources.devices import list_devices
-from seacanary.terminal import EPILOG, AsJson, Seconds, complain, err, fail, log_handler, or_exit, out
+from seacanary.terminal import EPILOG, AsJson, ConfigPath, Seconds, complain, err, fail, log_handler, or_exit, out
 from seacanary.webhook_commands import webhooks_app
 
 CORES = os.cpu_count() or 1
@@ -52,8 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-events_app = typer.Typer(help="Look into a journal of events.", no_args_is_help=True)
-app.add_typer(events_app, name="events")
+app.add_typer(events_app(), name="events")
 app.add_typer(webhooks_app(), name="webhooks")
 add_cluster_commands(app)
 add_doctor(app)
@@ -61,7 +57,6 @@ add_init(app)
 add_backup(app)
 add_reload(app)
 
-ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 Model = Annotated[
     Path | None, typer.Option("--model", help="folder with transform.onnx and model.onnx; default: the bundled model")
 ]
@@ -230,47 +225,6 @@ def bench(
         f"{capacity.ms_per_window} ms per window, "
         f"[bold]{capacity.hydrophones_realtime:.0f} hydrophones[/] in real time "
         f"({capacity.model_id}, {capacity.provider}, {capacity.sessions} inference threads)",
-        highlight=False,
-    )
-
-
-@events_app.command(epilog=EPILOG)
-def tail(
-    config: ConfigPath,
-    count: Annotated[int, typer.Option("-n", min=0, help="events to begin with")] = 10,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as events arrive")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show the latest events of a station's journal; it may be running."""
-    station = or_exit(lambda: read_config(config))
-
-    def show(entry: JournalEntry) -> None:
-        event = entry.event
-        typer.echo(CloudEvent.of(event).model_dump_json() if as_json else f"{entry.sequence:>8}  {one_line(event)}")
-
-    with suppress(KeyboardInterrupt):
-        or_exit(lambda: asyncio.run(tail_journal(station.journal.path, count=count, follow=follow, show=show)))
-
-
-@events_app.command(epilog=EPILOG)
-def replay(
-    config: ConfigPath,
-    publisher: Annotated[str, typer.Argument(help="name of the publisher in the configuration")],
-    after: Annotated[int, typer.Option(min=0, help="sequence after which events are delivered again")] = 0,
-) -> None:
-    """Have a publisher go through the journal again, to fill what its destination has lost.
-
-    The station must be stopped; the events are offered at its next start. What the destination still holds is not
-    doubled.
-    """
-    station = or_exit(lambda: read_config(config))
-    names = [section.name for section in station.publishers]
-    if publisher not in names:
-        fail(f"{config}: no publisher named {publisher!r}; there are: {', '.join(names) or 'none'}")
-    rewound = or_exit(lambda: asyncio.run(rewind_publisher(station.journal.path, publisher, after=after)))
-    out.print(
-        f"{publisher}: goes on after event {rewound.to_sequence} (had delivered to {rewound.from_sequence}); at the "
-        f"next start {rewound.waiting} events are offered again, and those the destination still holds are not doubled",
         highlight=False,
     )
 

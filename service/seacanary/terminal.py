@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
@@ -19,6 +20,7 @@ EPILOG = (
     "2 nothing could be done (wrong usage, configuration, model or input)."
 )
 
+ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables and views")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="stop by itself after this long")]
 

@@ -16,13 +16,12 @@ from seacanary.event_lines import one_line
 from seacanary.journal_store import DeadLetter, JournalStore
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.publishers.webhook_trial import try_webhook
-from seacanary.terminal import AsJson, complain, fail, or_exit, out
+from seacanary.terminal import AsJson, ConfigPath, complain, fail, or_exit, out
 
 T = TypeVar("T")
 
 EPILOG = "Exit codes: 0 all went well, 1 the receiver refused, or some of the work could not be done, 2 nothing could."
 
-ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 Publisher = Annotated[str, typer.Argument(help="name of the publisher in the configuration", metavar="NAME")]
 Sequences = Annotated[
     list[int] | None, typer.Argument(help="sequences of the events, as `list` shows them", metavar="[SEQUENCE...]")
