@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from damaged import READABLE, REFUSED
 from fakes import write_tiny_model
 from seacanary.cli import app
+from seacanary.journal_store import JournalStore
+from webhook_receiver import SECRET
 
 RATE_HZ = 8000
 
@@ -182,6 +184,22 @@ def test_events_tail_shows_the_journal_and_replay_rewinds_a_publisher(model: Pat
     filled = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [line["id"] for line in filled] == [event["id"] for event in events]
     assert call("events", "replay", path, "kafka").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("publisher", "said"),
+    [
+        ({"kind": "jsonl", "path": "events.jsonl", "name": "it"}, "the destination still holds are not doubled"),
+        ({"kind": "webhook", "url": "https://example.org", "secret": SECRET, "name": "it"}, "again, under their ids"),
+        ({"kind": "notify", "url": "json://example.org", "name": "it"}, "people are told"),
+    ],
+)
+def test_a_replay_says_who_is_told_again(publisher: dict[str, str], said: str, tmp_path: Path) -> None:
+    JournalStore.open(tmp_path / "journal.db").close()
+    path = tmp_path / "station.json"
+    tree = {"station": {"name": "pier"}, "sources": [{"kind": "simulated", "hydrophones": ["h1"]}]}
+    path.write_text(json.dumps(tree | {"journal": {"path": str(tmp_path / "journal.db")}, "publishers": [publisher]}))
+    assert said in " ".join(call("events", "replay", path, "it").stdout.split())
 
 
 @pytest.mark.parametrize("name", ["config", "edge", "worker", "events", "contract"])
