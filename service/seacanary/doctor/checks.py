@@ -37,6 +37,8 @@ from seacanary.publishers.redis_streams import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.roles import read_any
 
+# The locks of a disk that hangs are not waited for.
+LOOK_S = LIMIT_S
 # A webhook and a channel are given their own patience, and time to resolve names.
 FAR_LIMIT_S = 45.0
 
@@ -148,9 +150,9 @@ def _look_for(subject: Subject) -> Running:
     if subject.config is None:
         return NOT_RUNNING
     try:
-        return within("running", partial(look_for, subject.config), limit_s=LIMIT_S)
+        return within("running", partial(look_for, subject.config, file=subject.path), limit_s=LOOK_S)
     except TimeoutError:
-        return NOT_RUNNING
+        return Running(doubt=f"its lock and its port have not answered within {LOOK_S:g} s: a disk may hang")
 
 
 def _with_model(subject: Subject) -> tuple[Subject, Checked]:

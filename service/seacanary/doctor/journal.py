@@ -33,7 +33,7 @@ WAL_BYTES = 256 * 2**20
 
 def journals(subject: Subject) -> Iterator[Finding]:
     """The journal of events; at an edge the spool of images, at a worker the hours of the fleet."""
-    limit_s = BESIDE_S if subject.running else ALONE_S
+    limit_s = BESIDE_S if subject.running.may_run else ALONE_S
     for path, kind in files_of(subject):
         yield from examined(path, kind, limit_s=limit_s)
 

@@ -1,4 +1,4 @@
-"""Ports that the process will listen on: whether they are free, while it does not run."""
+"""Ports that the process will listen on: whether they are free, where it is known not to run."""
 
 import errno
 import socket
@@ -13,7 +13,7 @@ from seacanary.doctor.subject import Subject
 
 def ports(subject: Subject) -> Iterator[Finding]:
     """Each port, tried and let go of."""
-    if subject.running:
+    if subject.running.may_run:
         return
     for section, host, port in _wanted(subject):
         if port:

@@ -15,6 +15,7 @@ from seacanary.cluster.edge_config import EdgeConfig
 from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.config import Configuration, StationConfig
 from seacanary.doctor.findings import Finding, broken, ok, unknown, warning
+from seacanary.doctor.processes import process_on
 from seacanary.doctor.subject import Running, Subject
 from seacanary.health import digest_of
 
@@ -27,16 +28,38 @@ SPOOL_FILE = "images.db"
 SHED_SHARE, LOST_SHARE = 1e-3, 1e-3
 
 
-def look_for(config: Configuration) -> Running:
-    """Ask the locks and the port of a configuration."""
+def look_for(config: Configuration, *, file: Path | None = None) -> Running:
+    """Ask the locks and the port of a configuration.
+
+    Args:
+        config: what it says.
+        file: its YAML file, to find a process that has another journal in mind; None: that is not looked for.
+    """
     if not isinstance(config, StationConfig | WorkerConfig):
         return Running()
-    holds = any(is_held(file) for file in _locked_files(config))
+    holds, doubt = _held(config, file)
     base = _base(config)
     health = _health(base) if base else None
     if health is None or not _is_ours(health, config):
-        return Running(holds)
+        return Running(holds, doubt=doubt)
     return Running(holds, health, gauges_of(config))
+
+
+def _held(config: StationConfig | WorkerConfig, file: Path | None) -> tuple[bool, str | None]:
+    """Whether a process has the lock, and why that cannot be told."""
+    locked = _locked_file(config)
+    try:
+        if is_held(locked):
+            return True, None
+    except OSError as exc:
+        return False, f"{exc.filename or locked} cannot be asked: {exc.strerror or exc}"
+    process = process_on(file) if file else None
+    if process is None:
+        return False, None
+    return (
+        False,
+        f"process {process} runs on this file, and does not have {locked.absolute()}, which it names from here",
+    )
 
 
 def gauges_of(config: Configuration) -> dict[str, float]:
@@ -58,25 +81,29 @@ def _base(config: Configuration) -> str | None:
 
 
 def is_held(file: Path) -> bool:
-    """Whether a process has the writer's lock of a journal or a spool. Asks for a moment, and takes nothing away."""
+    """Whether a process has the writer's lock of a journal or a spool. Asks for a moment, and takes nothing away.
+
+    Raises:
+        OSError: there is a lock, and this user may not ask it.
+    """
     try:
         with file.with_name(file.name + ".lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # there is none, or it may not be read: then other checks say so
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return False
 
 
-def _locked_files(config: StationConfig | WorkerConfig) -> list[Path]:
+def _locked_file(config: StationConfig | WorkerConfig) -> Path:
     match config:
         case EdgeConfig():
-            return [config.edge.spool / SPOOL_FILE]
+            return config.edge.spool / SPOOL_FILE
         case StationConfig():
-            return [config.journal.path]
+            return config.journal.path
         case WorkerConfig():
-            return [config.worker.journal]
+            return config.worker.journal
 
 
 def _is_ours(health: Mapping[str, Any], config: StationConfig | WorkerConfig) -> bool:
@@ -109,8 +136,11 @@ def running(subject: Subject) -> Iterator[Finding]:
     if config is None:
         return
     name = str(config.role)
-    if process.health is None:
+    if process.doubt is not None:
+        yield _in_doubt(name, process.doubt)
+    elif process.health is None:
         yield _silent(name) if process.holds else ok(name, "not running now: sources and ports are tried")
+    if process.health is None:
         return
     yield from _said(name, process.health)
     yield from _streams(process)
@@ -123,6 +153,15 @@ def _silent(name: str) -> Finding:
         "it is running (it holds its journal or spool), and does not answer at /health",
         means="it hangs, or metrics.enabled is false, or another program has its port; nothing more is known of it",
         remedy="see its log; if it says nothing new, restart it. Set metrics.enabled: true so that it can be asked",
+    )
+
+
+def _in_doubt(name: str, doubt: str) -> Finding:
+    return unknown(
+        name,
+        f"it cannot be told whether it is running: {doubt}",
+        means="sources and ports are not tried: a running station may have them, and many can be had only once",
+        remedy="run the doctor as the user, and from the folder, that the station runs in; or stop the station first",
     )
 
 

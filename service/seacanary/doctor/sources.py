@@ -5,7 +5,7 @@ from functools import partial
 
 from seacanary.config import SourceSection
 from seacanary.doctor.apart import START_S, Died, apart
-from seacanary.doctor.findings import Finding, broken, ok, warning
+from seacanary.doctor.findings import Finding, broken, ok, unknown, warning
 from seacanary.doctor.holders import holders
 from seacanary.doctor.listening import LISTEN_S, Attempt, Heard, listen
 from seacanary.doctor.subject import Subject
@@ -41,8 +41,19 @@ def source(subject: Subject, place: int) -> Iterator[Finding]:
         yield from recordings(name, section)
     elif subject.running:
         yield from _in_use(name, feed, section, subject)
+    elif subject.running.may_run:
+        yield _left_alone(name)
     else:
         yield from _tried(name, section)
+
+
+def _left_alone(name: str) -> Finding:
+    return unknown(
+        name,
+        "not tried: it cannot be told whether a running station has it",
+        means="nothing is known of it; to open it might take it from that station",
+        remedy="see the finding of the station above for why, and how to have it tried",
+    )
 
 
 def _in_use(name: str, feed: str, section: SourceSection, subject: Subject) -> Iterator[Finding]:

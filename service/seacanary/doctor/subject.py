@@ -22,14 +22,21 @@ class Running:
         holds: whether a process holds the journal or the spool.
         health: what its /health says; None: nobody answers there.
         gauges: its metrics that have no labels, by name.
+        doubt: why it cannot be told whether there is one; None: it can.
     """
 
     holds: bool = False
     health: Mapping[str, Any] | None = None
     gauges: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    doubt: str | None = None
 
     def __bool__(self) -> bool:
         return self.holds or self.health is not None
+
+    @property
+    def may_run(self) -> bool:
+        """Whether there is a process, or may be one: what it would have open is left alone."""
+        return bool(self) or self.doubt is not None
 
     def detail(self, name: str) -> Mapping[str, Any]:
         """A part of its health; empty where it says nothing of that."""
