@@ -19,10 +19,11 @@ from benchmarks.soaking.records import Life, Struck
 from benchmarks.soaking.station_tree import LIVE, STATION, Places, tree
 from benchmarks.soaking.storm import Storm, Targets
 from benchmarks.soaking.supervising import Supervisor, now_since
-from benchmarks.soaking.surroundings import EVIDENCE_BYTES, JOURNAL_BYTES, WallClock, small_disk
+from benchmarks.soaking.surroundings import EVIDENCE_BYTES, JOURNAL_BYTES, small_disk
 from benchmarks.soaking.watching import Watch
 from prometheus_server import PrometheusServer
 from redis_server import RedisServer, free_port
+from wall_clock import WallClock
 from webhook_receiver import SECRET
 
 STARTING_S = 240.0  # on a machine that has other things to do

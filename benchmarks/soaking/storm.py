@@ -14,8 +14,9 @@ from benchmarks.soaking.records import Struck
 from benchmarks.soaking.reloads import asked_before, outcome_of
 from benchmarks.soaking.station_tree import Places, spoilt, tree
 from benchmarks.soaking.supervising import Supervisor
-from benchmarks.soaking.surroundings import Disk, WallClock
+from benchmarks.soaking.surroundings import Disk
 from redis_server import RedisServer
+from wall_clock import WallClock
 
 HOUR_S = 3600
 

@@ -1,41 +1,12 @@
-"""What a station's clock and disks are made of, so that they can fail: a preloaded clock, small tmpfs mounts."""
+"""What a station's disks are made of, so that they can be full: small tmpfs mounts."""
 
 import os
-import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-SOURCE = Path(__file__).parent / "stepping_clock.c"
 EVIDENCE_BYTES, JOURNAL_BYTES = 512 << 20, 64 << 20
-
-
-class WallClock:
-    """The wall clock that one process sees, off by whole seconds; steps while it runs."""
-
-    def __init__(self, folder: Path) -> None:
-        """Build the library.
-
-        Raises:
-            OSError, subprocess.CalledProcessError: there is no C compiler.
-        """
-        self._library, self._file = folder / "stepping_clock.so", folder / "clock_offset"
-        flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror"]
-        subprocess.run(["gcc", *flags, "-o", str(self._library), str(SOURCE)], check=True, capture_output=True)
-        self._file.write_bytes(struct.pack("=q", 0))
-        self.offset_s = 0
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """For the process that shall see it."""
-        return {"LD_PRELOAD": str(self._library), "CLOCK_OFFSET_FILE": str(self._file)}
-
-    def step(self, offset_s: int) -> None:
-        """Be off by so much from now on."""
-        with self._file.open("r+b", buffering=0) as file:  # in place: the process has it mapped
-            file.write(struct.pack("=q", offset_s))
-        self.offset_s = offset_s
 
 
 class Disk:

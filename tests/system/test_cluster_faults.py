@@ -6,7 +6,6 @@ SEACANARY_CUT_S says for how long edges are cut off, a minute by default; 600 wa
 import logging
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from seacanary.cluster.envelope_codec import decode
 from seacanary.cluster.topics import EVENTS, IMAGES
 from seacanary.events import EVENT, ConditionEvent, PresenceEvent
 from tcp_line import TcpLine
+from wall_clock import WallClock
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -39,7 +39,6 @@ DOWN_S = 120.0
 IMAGES_PER_S = 3 * 8000 / 512  # of three hydrophones
 FEW = 200  # images that may be under way, even on a busy machine
 LONGEST_SITE_S = CUT_S + 600
-WRONG_CLOCK = Path(__file__).parent / "wrong_clock.c"
 
 
 @pytest.fixture(scope="module")
@@ -272,8 +271,7 @@ def test_an_edge_whose_clock_is_wrong_by_an_hour(server: KafkaServer, tmp_path: 
     """
     site = small_site(tmp_path / "site", seconds=20)
     with Cluster(server, site, tmp_path, prefix=f"clock{wrong_by_s}.") as cluster, cluster.supervised(2):
-        clock = {"LD_PRELOAD": str(wrong_clock(tmp_path)), "WRONG_BY_S": str(wrong_by_s)}
-        with shipping(site, cluster, extra=clock):
+        with shipping(site, cluster, extra=WallClock(tmp_path, offset_s=wrong_by_s).environment):
             pass
         assert_events_are_the_stations(cluster, site.events())
         sent = [decode(record.value) for record in cluster.records(IMAGES)]
@@ -287,10 +285,3 @@ def test_an_edge_whose_clock_is_wrong_by_an_hour(server: KafkaServer, tmp_path: 
         # A kernel without NTP may have said so before the brokers did.
         where = "ahead of" if wrong_by_s > 0 else "behind"
         assert all(f"{where} the brokers'" in e.detail or "nobody keeps" in e.detail for e in conditions)
-
-
-def wrong_clock(folder: Path) -> Path:
-    """The library that lets a process live in another hour."""
-    library = folder / "wrong_clock.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", WRONG_CLOCK, "-o", library], check=True)
-    return library
