@@ -9,8 +9,9 @@ import pytest
 from benchmarks.soaking.judging_process import judge_ends, judge_growth, trends
 from benchmarks.soaking.plan import APART_S, KINDS, plan
 from benchmarks.soaking.records import Life, Struck, Vitals
-from benchmarks.soaking.surroundings import WallClock
 from benchmarks.soaking.watching import ledgers
+
+from wall_clock import WallClock
 
 
 def life(*, hours: float, mb_per_h: float = 0.0, handles_per_h: float = 0.0, asked: str = "stopped") -> Life:
