@@ -19,9 +19,10 @@ from seacanary.cluster.worker_config import WorkerConfig
 from seacanary.doctor.findings import Finding, broken, ok, unknown, warning
 from seacanary.doctor.running import SPOOL_FILE
 from seacanary.doctor.subject import Subject
+from seacanary.errors import SeaCanaryError
 from seacanary.events import EVENT
 from seacanary.journal_schema import JOURNAL, uri_of
-from seacanary.sqlite_versions import SqliteKind
+from seacanary.sqlite_versions import SqliteKind, is_empty
 
 BESIDE_S, ALONE_S = 4.0, 60.0
 LIMIT_S = ALONE_S + 15
@@ -73,29 +74,31 @@ def examined(path: Path, kind: SqliteKind, *, limit_s: float) -> Iterator[Findin
 
 
 def _looked_at(connection: sqlite3.Connection, path: Path, kind: SqliteKind, *, limit_s: float) -> Iterator[Finding]:
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    unmarked = kind.oldest == 0 and application_id == 0 and version == 0
-    if application_id != kind.application_id and not unmarked:
-        yield broken(
-            kind.name,
-            f"{path} is an SQLite file of another program",
-            means="the process refuses to start rather than write into it",
-            remedy="name another path",
-        )
+    if is_empty(connection):
+        yield ok(kind.name, f"{path} is empty; it is laid out at the next start")
         return
-    if version > kind.version:
-        yield broken(
-            kind.name,
-            f"{path} is of version {version}, this seacanary knows up to {kind.version}",
-            means="a newer seacanary has written it; this one refuses it rather than harm it",
-            remedy="install that newer version again, or restore a backup from before the upgrade",
-        )
+    try:
+        kind.check(connection, path)
+    except kind.error as exc:
+        yield _refused(connection, kind, exc)
         return
     yield _pages(connection, path, kind, limit_s=limit_s)
     yield from _log(path, kind)
     if kind is JOURNAL:
         yield from _latest(connection, path)
+
+
+def _refused(connection: sqlite3.Connection, kind: SqliteKind, exc: SeaCanaryError) -> Finding:
+    """As the process refuses it; what is in its header tells which remedy helps."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id != kind.application_id:
+        remedy = "name another path"
+    elif version > kind.version:
+        remedy = "install that newer version again, or restore a backup from before the upgrade"
+    else:
+        remedy = "restore a backup, or move it away and begin anew"
+    return broken(kind.name, str(exc), means="the process refuses to start rather than harm it", remedy=remedy)
 
 
 def _pages(connection: sqlite3.Connection, path: Path, kind: SqliteKind, *, limit_s: float) -> Finding:

@@ -76,7 +76,9 @@ def journal_with_a_hole(station: FaultyStation, _: pytest.MonkeyPatch) -> list[F
     return station.found()
 
 
-@fault("broken", seen=r"is of version 999, this seacanary knows up to \d+", remedy="newer version again")
+@fault(
+    "broken", seen=r"journal of version 999, but this seacanary \(.+\) knows up to \d+", remedy="newer version again"
+)
 def journal_of_a_newer_version(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Finding]:
     with sqlite3.connect(with_events(station, entry_s=time.time())) as connection:
         connection.execute("PRAGMA user_version = 999")
@@ -84,7 +86,7 @@ def journal_of_a_newer_version(station: FaultyStation, _: pytest.MonkeyPatch) ->
     return station.found()
 
 
-@fault("broken", seen="SQLite file of another program", remedy="another path")
+@fault("broken", seen="this SQLite file is not a seacanary journal", remedy="another path")
 def journal_that_is_none(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Finding]:
     station.journal.parent.mkdir()
     with sqlite3.connect(station.journal) as connection:
@@ -93,7 +95,11 @@ def journal_that_is_none(station: FaultyStation, _: pytest.MonkeyPatch) -> list[
     return station.found()
 
 
-@fault("broken", seen=r"hours.db is of version 999, this seacanary knows up to \d+", remedy="newer version again")
+@fault(
+    "broken",
+    seen=r"hours.db: file of hours of version 999, but this seacanary \(.+\) knows up to \d+",
+    remedy="newer version again",
+)
 def hours_of_a_newer_version(station: FaultyStation, _: pytest.MonkeyPatch) -> list[Finding]:
     section = WorkerSection(data=station.folder)
     FleetStore.open(section.hours).close()
