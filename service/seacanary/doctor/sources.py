@@ -62,6 +62,9 @@ def _in_use(name: str, feed: str, section: SourceSection, subject: Subject) -> I
     if told is None:
         yield ok(name, "in use by the running process, which does not say more; not tried")
         return
+    if told["state"] == "opening":
+        yield _being_opened(name, section)
+        return
     if told["state"] not in ("running", "ended"):
         yield _lost(name, section, told.get("reason") or f"it is {told['state']}")
         return
@@ -73,6 +76,18 @@ def _in_use(name: str, feed: str, section: SourceSection, subject: Subject) -> I
             yield _wrong_rate(
                 name, hydrophone, stream["sample_rate_hz"], stream["sample_rate_hz"] * (1 + drift_ppm * 1e-6)
             )
+
+
+def _being_opened(name: str, section: SourceSection) -> Finding:
+    """By the running process: what comes of it is not known yet, and a sender may call late, or never."""
+    if isinstance(section, TcpSection) and section.mode == "listen":
+        return _silent(name, section, "the running process waits for it")
+    return warning(
+        name,
+        "it is being opened by the running process",
+        means="nothing is heard of it yet; this takes seconds",
+        remedy="look again in a moment; if it does not come, its finding then says why, and so does the process's log",
+    )
 
 
 def _tried(name: str, section: SourceSection) -> Iterator[Finding]:
