@@ -6,7 +6,7 @@ from typing import Any
 from helm_chart import BROKERS, SECURE
 
 _STATION = {"name": "north-shore", "latitude": 60.1, "longitude": -149.4}
-_SIMULATED = {"kind": "simulated", "hydrophones": ["sea"], "sample_rate_hz": 384_000}
+SIMULATED = {"kind": "simulated", "hydrophones": ["sea"], "sample_rate_hz": 384_000}
 _UDP = {"kind": "udp", "hydrophones": ["a"], "sample_rate_hz": 384_000, "host": "0.0.0.0", "port": 5004}
 _TCP = {"kind": "tcp", "hydrophones": ["b"], "sample_rate_hz": 96_000}
 _SOUNDCARD = {"kind": "soundcard", "hydrophones": ["pier"], "device": "UR22", "sample_rate_hz": 192_000}
@@ -21,14 +21,15 @@ _WORKER = {"role": "worker", "kafka": BROKERS}
 _DELIVERY = {"role": "delivery", "kafka": BROKERS}
 
 
-def _hears(*sources: Mapping[str, Any], **more: object) -> dict[str, object]:
+def hears(*sources: Mapping[str, Any], **more: object) -> dict[str, object]:
+    """The configuration of a role that has hydrophones."""
     return {"station": _STATION, "sources": list(sources), **more}
 
 
 COMBINATIONS: Mapping[str, Mapping[str, Any]] = {
     "station with Redis and TLS": {
         "role": "station",
-        "config": _hears(_SIMULATED, evidence={"post_roll_s": 3}),
+        "config": hears(SIMULATED, evidence={"post_roll_s": 3}),
         "redis": {
             "host": "redis.example.org",
             "existingSecret": "canary-redis",
@@ -38,7 +39,7 @@ COMBINATIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "network sources": {
         "role": "station",
-        "config": _hears(_UDP, {**_TCP, "mode": "listen", "port": 7000}, {**_TCP, "hydrophones": ["c"], "port": 7001},
+        "config": hears(_UDP, {**_TCP, "mode": "listen", "port": 7000}, {**_TCP, "hydrophones": ["c"], "port": 7001},
                          publishers=[_WEBHOOK]),
         "extraEnvFrom": _FROM_SECRET,
         "sources": {"serviceType": "LoadBalancer", "from": [{"ipBlock": {"cidr": "10.20.0.0/16"}}]},
@@ -46,20 +47,20 @@ COMBINATIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "sound devices": {
         "role": "station",
-        "config": _hears(_SOUNDCARD),
+        "config": hears(_SOUNDCARD),
         "audio": {"enabled": True},
         "nodeSelector": {"kubernetes.io/hostname": "pier-7"},
     },
     "sound devices by plugin": {
         "role": "edge",
         "kafka": BROKERS,
-        "config": _hears(_SOUNDCARD),
+        "config": hears(_SOUNDCARD),
         "audio": {"enabled": True, "via": "devicePlugin", "devicePluginResource": "squat.ai/audio"},
     },
     "edge with login and TLS": {
         "role": "edge",
         "kafka": SECURE,
-        "config": _hears(_SIMULATED, edge={"spool_limit_bytes": 10_000_000_000}),
+        "config": hears(SIMULATED, edge={"spool_limit_bytes": 10_000_000_000}),
         "persistence": {"storageClass": "local", "spool": {"sizeGiB": 12}},
     },
     "workers on GPUs": {
@@ -137,8 +138,8 @@ MISTAKES: Mapping[str, Mapping[str, Any]] = {
     },
     "redis.host": {"redis": {"host": "redis://redis.example.org:6379"}},
     "redis.existingSecret": {"redis": {"urlKey": "url"}},
-    "audio.enabled": {"config": _hears(_SIMULATED, _SOUNDCARD)},
-    "audio.devicePluginResource": {"config": _hears(_SOUNDCARD), "audio": {"enabled": True, "via": "devicePlugin"}},
+    "audio.enabled": {"config": hears(SIMULATED, _SOUNDCARD)},
+    "audio.devicePluginResource": {"config": hears(_SOUNDCARD), "audio": {"enabled": True, "via": "devicePlugin"}},
     "gpu.enabled": {**_DELIVERY, "gpu": {"enabled": True}},
     "autoscaling.maxReplicas": {**_WORKER, "autoscaling": {"enabled": True, "maxReplicas": 40}},
     "autoscaling.minReplicas": {**_WORKER, "autoscaling": {"enabled": True, "minReplicas": 7}},
@@ -150,8 +151,8 @@ MISTAKES: Mapping[str, Mapping[str, Any]] = {
         "resources": {"requests": {"cpu": None}},
     },
     "config.sources": {"config": {"station": _STATION}},
-    "config.station": {**_WORKER, "config": _hears(_SIMULATED)},
-    "config.publishers[0].secret": {"config": _hears(_SIMULATED, publishers=[{**_WEBHOOK, "secret": "whsec_abc"}])},
+    "config.station": {**_WORKER, "config": hears(SIMULATED)},
+    "config.publishers[0].secret": {"config": hears(SIMULATED, publishers=[{**_WEBHOOK, "secret": "whsec_abc"}])},
     "configText": {"configText": "station: [north\n"},
     "web.publicUrl": {"web": {"publicUrl": "canary.example.org"}},
     "terminationGracePeriodSeconds": {"terminationGracePeriodSeconds": 5},

@@ -23,7 +23,7 @@ from helm_chart import (
     pod_of,
     render,
 )
-from helm_values import COMBINATIONS
+from helm_values import COMBINATIONS, SIMULATED, hears
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="pip install '.[helm-test]'")
 
@@ -128,6 +128,54 @@ def test_sources_that_listen_are_reached_and_those_that_call_get_out() -> None:
     assert ports == [("udp-5004", "UDP"), ("tcp-7000", "TCP")]
     assert {"port": "udp-5004", "protocol": "UDP"} in policy["spec"]["ingress"][1]["ports"]
     assert policy["spec"]["egress"][1]["ports"] == [{"port": 443, "protocol": "TCP"}, {"port": 7001, "protocol": "TCP"}]
+
+
+def _outward(**config: object) -> set[int]:
+    """Ports that the policy of a station lets it call, but for names."""
+    [policy] = of_kind(objects({"role": "station", "config": hears(SIMULATED, **config)}), "NetworkPolicy")
+    return {port["port"] for rule in policy["spec"]["egress"][1:] for port in rule["ports"]}
+
+
+@pytest.mark.parametrize(
+    ("publisher", "ports"),
+    [
+        ({"kind": "redis_streams", "url": "redis://canary:${REDIS_PASSWORD}@redis.example.org:6380/0"}, {6380}),
+        ({"kind": "redis_streams", "url": "rediss://redis.example.org"}, {6379}),
+        ({"kind": "redis_streams", "url": "redis://[2001:db8::1]/1"}, {6379}),
+        ({"kind": "redis_streams", "url": "unix:///run/redis.sock"}, set()),
+        ({"kind": "redis_streams", "url": "${REDIS_ADDRESS}"}, {6379}),
+        ({"kind": "webhook", "url": "https://hooks.example.org:8443/a"}, {8443}),
+        ({"kind": "webhook", "url": "http://receiver.local/a"}, {80}),
+        ({"kind": "notify", "url": "mailtos://canary:${MAIL_PASSWORD}@example.org?to=me@example.org"}, {25, 465, 587}),
+        ({"kind": "notify", "url": "mailto://canary:${MAIL_PASSWORD}@mail.example.org:2525"}, {2525}),
+        ({"kind": "notify", "url": "${CHANNEL}"}, {443}),
+        ({"kind": "notify", "url_file": "/run/channels/pager"}, {443}),
+        ({"kind": "kafka", "kafka": {"bootstrap_servers": ["kafka.example.org:9093", "${BROKER}"]}}, {9092, 9093}),
+        ({"kind": "jsonl", "path": "state/events.jsonl"}, set()),
+    ],
+)
+def test_policy_lets_out_to_the_publishers_of_the_configuration(publisher: Mapping[str, Any], ports: set[int]) -> None:
+    assert _outward(publishers=[publisher]) == ports
+
+
+@pytest.mark.parametrize(
+    ("copy", "ports"),
+    [
+        ({"target": "s3://bucket/north"}, {443}),
+        ({"target": "s3://bucket/north", "options": {"endpoint_url": "http://minio.example.org:9000"}}, {9000}),
+        ({"target": "sftp://nas.example.org/clips"}, {22}),
+        ({"target": "sftp://nas.example.org/clips", "options": {"port": 2222}}, {2222}),
+        ({"target": "file:///mnt/nas"}, set()),
+    ],
+)
+def test_policy_lets_out_to_where_clips_are_copied(copy: Mapping[str, Any], ports: set[int]) -> None:
+    assert _outward(evidence_copy=copy) == ports
+
+
+def test_redis_of_the_values_is_let_out_to_its_peers_alone() -> None:
+    values = {"redis": {"host": "r", "port": 6380}, "networkPolicy": {"redisTo": [{"podSelector": {}}]}}
+    [policy] = of_kind(objects({"role": "station", **values}), "NetworkPolicy")
+    assert policy["spec"]["egress"][1:] == [{"ports": [{"port": 6380, "protocol": "TCP"}], "to": [{"podSelector": {}}]}]
 
 
 @pytest.mark.parametrize(

@@ -82,27 +82,34 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $faults = concat $faults (include "seacanary.plainSecrets" (dict "tree" $given "path" "config") | fromYaml).faults -}}
+{{- $faults = concat $faults (include "seacanary.plainSecrets" (dict "tree" $given "path" "config" "secret" false) | fromYaml).faults -}}
 {{- end -}}
 {{- dict "faults" (default list $faults) | toYaml -}}
 {{- end }}
 
-{{/* Secrets in the configuration, which is a ConfigMap that many may read. */}}
+{{/* Secrets in the configuration, which is a ConfigMap that many may read: literals where a secret stands, all of `headers`
+and `secrets`, a channel's whole URL, and passwords in any other. */}}
 {{- define "seacanary.plainSecrets" -}}
 {{- $faults := list -}}
 {{- $path := .path -}}
+{{- $secret := .secret -}}
 {{- if kindIs "map" .tree -}}
+{{- $isChannel := eq "notify" (toString (get .tree "kind")) -}}
 {{- range $key, $value := .tree -}}
-{{- $place := printf "%s.%s" $path $key -}}
-{{- if and (kindIs "string" $value) (regexMatch "^(password|secret|review_secret)$" $key) (not (contains "${" $value)) -}}
-{{- $faults = append $faults (printf "%s: a secret does not belong into a ConfigMap; write ${NAME}, and give NAME from a Secret in extraEnvFrom" $place) -}}
-{{- else -}}
-{{- $faults = concat $faults (include "seacanary.plainSecrets" (dict "tree" $value "path" $place) | fromYaml).faults -}}
-{{- end -}}
+{{- $named := regexMatch "^(password|passphrase|secret|secrets|token|review_secret|headers)$" $key -}}
+{{- $below := dict "tree" $value "path" (printf "%s.%s" $path $key) "secret" (or $secret $named (and $isChannel (eq $key "url"))) -}}
+{{- $faults = concat $faults (include "seacanary.plainSecrets" $below | fromYaml).faults -}}
 {{- end -}}
 {{- else if kindIs "slice" .tree -}}
 {{- range $i, $value := .tree -}}
-{{- $faults = concat $faults (include "seacanary.plainSecrets" (dict "tree" $value "path" (printf "%s[%d]" $path $i)) | fromYaml).faults -}}
+{{- $below := dict "tree" $value "path" (printf "%s[%d]" $path $i) "secret" $secret -}}
+{{- $faults = concat $faults (include "seacanary.plainSecrets" $below | fromYaml).faults -}}
+{{- end -}}
+{{- else if not (or (kindIs "invalid" .tree) (kindIs "bool" .tree)) -}}
+{{- $text := toString .tree -}}
+{{- $password := regexReplaceAll "^//[^:]*:?(.*)@$" (regexFind "//[^/?#]*@" $text) "${1}" -}}
+{{- if or (and $secret (not (contains "${" $text))) (and $password (not (contains "${" $password))) -}}
+{{- $faults = append $faults (printf "%s: a secret does not belong into a ConfigMap; write ${NAME}, and give NAME from a Secret in extraEnvFrom" $path) -}}
 {{- end -}}
 {{- end -}}
 {{- dict "faults" (default list $faults) | toYaml -}}
@@ -140,6 +147,9 @@
 {{- end -}}
 {{- if and $redis.urlKey (not $redis.existingSecret) -}}
 {{- $faults = append $faults "redis.existingSecret: missing; redis.urlKey names a key in it" -}}
+{{- end -}}
+{{- if and $redis.username (not $redis.existingSecret) -}}
+{{- $faults = append $faults "redis.existingSecret: missing; it holds the password of redis.username" -}}
 {{- end -}}
 {{- if and $redis.existingSecret (not $redis.urlKey) (not $redis.host) -}}
 {{- $faults = append $faults "redis.host: missing; or name the key of redis.existingSecret that holds the whole address in redis.urlKey" -}}
