@@ -4,7 +4,7 @@ First what the others build on: the file, the process that may be running, the m
 Last and alone what is measured: the CPU must not be busy with checks.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from seacanary.doctor.subject import NOT_RUNNING, Running, Subject
 from seacanary.doctor.timekeeping import timekeeping
 from seacanary.doctor.versions import versions
 from seacanary.doctor.webhooks import webhook
-from seacanary.errors import ConfigError
+from seacanary.errors import ConfigError, SeaCanaryError
 from seacanary.publishers.jsonl import JsonLinesSection
 from seacanary.publishers.kafka_section import KafkaEventsSection
 from seacanary.publishers.notify import NotifySection
@@ -37,10 +37,17 @@ from seacanary.publishers.redis_streams import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.roles import read_any
 
+NEED_THE_MODEL = ("fit", "coverage", "capacity")
+# Whose checks are named after their place or name in a configuration.
+NAMED = ("source ", "publisher ")
 # The locks of a disk that hangs are not waited for.
 LOOK_S = LIMIT_S
 # A webhook and a channel are given their own patience, and time to resolve names.
 FAR_LIMIT_S = 45.0
+
+
+class NoSuchCheck(SeaCanaryError):
+    """A check is to be left out that there is not."""
 
 
 def diagnose(
@@ -57,24 +64,42 @@ def diagnose(
         path: the YAML file; None: the machine alone.
         role: whose it must be; None: found out by its sections.
         send: whether test messages may be sent to webhooks and people.
-        skip: names of checks to leave out.
+        skip: names of checks to leave out; without the model, those that need it are not made either.
         progress: told what is done now.
+
+    Raises:
+        NoSuchCheck: a name to leave out is no check's.
     """
     progress("reading the configuration")
     subject, report = _read(path, role, send=send)
+    _check_names(skip, subject)
     progress("looking for a running process")
     subject = replace(subject, running=_look_for(subject))
     if "model" not in skip:
         progress("loading the model")
         subject, checked = _with_model(subject)
         report.append(checked)
-    checks = [check for check in side_by_side(subject) if check.name not in skip]
+    checks = [check for check in side_by_side(subject) if check.name not in left_out(tuple(skip))]
     progress("looking at sources, disks and servers")
     report += examine(checks)
     if "capacity" not in skip and subject.contract is not None:
         progress("measuring")
         report += examine([Check("capacity", partial(capacity.capacity, subject), capacity.LIMIT_S)])
     return subject, report
+
+
+def left_out(skip: Sequence[str]) -> list[str]:
+    """What is not looked at if these checks are left out."""
+    return list(dict.fromkeys(name for each in skip for name in (each, *NEED_THE_MODEL * (each == "model"))))
+
+
+def _check_names(skip: frozenset[str], subject: Subject) -> None:
+    names = ["model", *(check.name for check in side_by_side(subject)), "capacity"]
+    known = {*names, "kafka"}
+    for name in sorted(skip - known):
+        if subject.config is None and name.startswith(NAMED):  # which there are is not known
+            continue
+        raise NoSuchCheck(f"--skip: there is no check {name!r}; there are: {', '.join(names)}")
 
 
 def side_by_side(subject: Subject) -> list[Check]:

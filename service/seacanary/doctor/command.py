@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from seacanary.config_checks import ProcessRole
-from seacanary.terminal import AsJson, err, out
+from seacanary.terminal import AsJson, err, or_exit, out
 
 EPILOG = "Exit codes: 0 all is well, 1 something may not be (warning, unknown), 2 something is broken."
 
@@ -27,7 +27,12 @@ def doctor(
     ] = None,
     send: Annotated[bool, typer.Option("--send", help="send a test message to every webhook and channel")] = False,
     skip: Annotated[
-        list[str] | None, typer.Option("--skip", help="leave a check out, by its name in --json: capacity, model, ...")
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            help="leave a check out, by its name under `check` in --json: capacity, disks, ...; "
+            "with model go fit, coverage and capacity. A file that is refused is told of all the same",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,18 +41,20 @@ def doctor(
     The station may be running: its devices are then left alone, and it is asked itself. Nothing is changed, and nothing
     is sent unless --send is given. It takes up to a minute: the model is loaded and measured, and sources are heard.
     """
-    from seacanary.doctor.checks import diagnose
+    from seacanary.doctor.checks import diagnose, left_out
     from seacanary.doctor.findings import exit_code
     from seacanary.doctor.report import as_object, as_table, findings_of, in_a_sentence
 
+    names, skipped = frozenset(skip or ()), left_out(skip or ())
     with err.status("examining") as status:
-        subject, report = diagnose(config, role=role, send=send, skip=frozenset(skip or ()), progress=status.update)
+        subject, report = or_exit(lambda: diagnose(config, role=role, send=send, skip=names, progress=status.update))
     if as_json:
         found_role = subject.config.role if subject.config else None
-        typer.echo(json.dumps(as_object(report, config=str(config) if config else None, role=found_role)))
+        told = as_object(report, config=str(config) if config else None, role=found_role, left_out=skipped)
+        typer.echo(json.dumps(told))
     else:
         out.print(as_table(report))
-        out.print(in_a_sentence(report))
+        out.print(in_a_sentence(report, left_out=skipped))
     _end(exit_code(findings_of(report)))
 
 

@@ -38,8 +38,8 @@ def _told(finding: Finding, style: str) -> Text:
     return told
 
 
-def in_a_sentence(report: Sequence[Checked]) -> Text:
-    """How many of which."""
+def in_a_sentence(report: Sequence[Checked], *, left_out: Sequence[str] = ()) -> Text:
+    """How many of which, and what was not looked at."""
     counts = Counter(finding.severity for finding in findings_of(report))
     parts = [
         f"{counts[severity]} {severity}" for severity in ("broken", "warning", "unknown", "ok") if counts[severity]
@@ -47,10 +47,13 @@ def in_a_sentence(report: Sequence[Checked]) -> Text:
     verdict, style = (("all is well", "green"), ("it works, but", "yellow"), ("something is broken", "red"))[
         exit_code(findings_of(report))
     ]
-    return Text.assemble((verdict, style), f": {', '.join(parts)}")
+    rest = f"; left out: {', '.join(left_out)}" if left_out else ""
+    return Text.assemble((verdict, style), f": {', '.join(parts)}{rest}")
 
 
-def as_object(report: Sequence[Checked], *, config: str | None, role: str | None) -> dict[str, object]:
+def as_object(
+    report: Sequence[Checked], *, config: str | None, role: str | None, left_out: Sequence[str]
+) -> dict[str, object]:
     """All of it, for machines."""
     findings = findings_of(report)
     return {
@@ -62,5 +65,6 @@ def as_object(report: Sequence[Checked], *, config: str | None, role: str | None
         "findings": [
             {"check": checked.name, **finding.model_dump()} for checked in report for finding in checked.findings
         ],
+        "skipped": list(left_out),
         "took_s": {checked.name: checked.took_s for checked in report},
     }

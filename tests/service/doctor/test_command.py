@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from faulty_station import FaultyStation
@@ -70,3 +71,41 @@ def test_machines_are_told_the_same(tmp_path: Path) -> None:
     assert (first["check"], first["severity"]) == ("configuration", "broken")
     assert "supervison" in first["seen"]
     assert {"means", "remedy"} <= set(first)
+
+
+def skipping(file: Path | None, *names: str) -> Result:
+    options = [option for name in names for option in ("--skip", name)]
+    return CliRunner().invoke(app, ["doctor", *([str(file)] if file else []), "--json", *options])
+
+
+def test_a_name_that_no_check_has_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    ended = skipping(FaultyStation(tmp_path).write(), "capactiy", "model")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "no check 'capactiy'" in ended.stderr
+    assert all(name in ended.stderr for name in ("capacity", "model", "disks", "source 0-files"))
+
+
+def test_every_name_that_the_report_gives_can_be_left_out(tmp_path: Path) -> None:
+    file = FaultyStation(tmp_path).write(publishers=[{"kind": "redis_streams", "url": "redis://127.0.0.1:1"}])
+    first = json.loads(skipping(file, "model").stdout)
+    names = set(first["took_s"])
+    assert {"source 0-files", "publisher redis", "disks"} <= names
+    assert json.loads(skipping(file, "model", *names).stdout)["findings"] == []
+
+
+def test_what_goes_with_the_model_is_named(tmp_path: Path) -> None:
+    file = FaultyStation(tmp_path).write()
+    assert json.loads(skipping(file, "model").stdout)["skipped"] == ["model", "fit", "coverage", "capacity"]
+    shown = CliRunner().invoke(app, ["doctor", str(file), "--skip", "model"])
+    assert "left out: model, fit, coverage, capacity" in " ".join(shown.stdout.split())
+
+
+def test_a_name_of_another_role_can_be_left_out_of_a_line_for_all(tmp_path: Path) -> None:
+    assert json.loads(skipping(FaultyStation(tmp_path).write(), "model", "kafka").stdout)["skipped"][-1] == "kafka"
+
+
+def test_a_refused_file_is_told_of_whatever_is_left_out(tmp_path: Path) -> None:
+    file = FaultyStation(tmp_path).write(supervison={})
+    ended = skipping(file, "model", "configuration", "source 0-files")
+    assert ended.exit_code == 2
+    assert "supervison" in json.loads(ended.stdout)["findings"][0]["seen"]
