@@ -35,7 +35,20 @@ from seacanary.roles import read_any
 from seacanary.runner import Runner, early_hang_ups
 from seacanary.schemas import SCHEMAS, SchemaName, schema_text
 from seacanary.sources.devices import list_devices
-from seacanary.terminal import EPILOG, AsJson, ConfigPath, Seconds, complain, err, fail, log_handler, or_exit, out
+from seacanary.terminal import (
+    EPILOG,
+    SERVICE_EPILOG,
+    AsJson,
+    ConfigPath,
+    Seconds,
+    complain,
+    err,
+    fail,
+    log_handler,
+    or_exit,
+    out,
+    served,
+)
 from seacanary.webhook_commands import webhooks_app
 
 CORES = os.cpu_count() or 1
@@ -93,7 +106,7 @@ def _common(
     logging.root.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=SERVICE_EPILOG)
 def run(config: ConfigPath, as_json: AsJson = False, seconds: Seconds = None) -> None:
     """Run a station until Ctrl-C.
 
@@ -250,7 +263,7 @@ def _run_station(
     runner = or_exit(
         lambda: Runner(config, detector=detector, console=out, as_json=as_json, seconds=seconds, file=file, early=early)
     )
-    summary = or_exit(runner.run)
+    summary = served(runner.run)
     if summary.troubles:
         raise typer.Exit(1)
 

@@ -24,7 +24,7 @@ from seacanary.config import read_config
 from seacanary.doctor.rounds import examined
 from seacanary.reports import ledger_lines
 from seacanary.roles import read_any
-from seacanary.terminal import EPILOG, AsJson, Seconds, complain, fail, or_exit, out
+from seacanary.terminal import EPILOG, SERVICE_EPILOG, AsJson, Seconds, fail, or_exit, out, served
 from seacanary.view import ledger_account
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from seacanary.cluster.edge import EdgeSummary
 
 WORKER_EPILOG = (
-    "Exit codes: 0 stopped in order, 1 the brokers cannot be reached now, 2 it can never work so (wrong usage, "
-    "configuration or model), 70 it ended itself before anything was lost: a supervisor starts it again after all "
-    "but 0 and 2."
+    "Exit codes: 0 stopped in order, 1 the brokers cannot be reached or its files not be used now, 2 it can never work "
+    "so (wrong usage, configuration or model), 70 it ended itself before anything was lost: a supervisor starts it "
+    "again after all but 0 and 2."
 )
 # Modules whose classes are Faust's: Faust says in their name when each begins and ends.
 FAUSTS_OWN = ("seacanary.cluster.ordered_consumer", "seacanary.cluster.tables")
@@ -52,7 +52,7 @@ EitherPath = Annotated[Path, typer.Argument(help="the YAML file of an edge or a 
 
 def add_cluster_commands(app: typer.Typer) -> None:
     """Add the commands to `seacanary`."""
-    app.command("edge", epilog=EPILOG)(edge)
+    app.command("edge", epilog=SERVICE_EPILOG)(edge)
     app.command("worker", epilog=WORKER_EPILOG)(worker)
     dead_letters = typer.Typer(help="Records that no worker could read.", no_args_is_help=True)
     dead_letters.command("list", epilog=EPILOG)(list_dead_letters)
@@ -71,7 +71,7 @@ def edge(config: EdgePath, as_json: AsJson = False, seconds: Seconds = None) -> 
     with _cluster_libraries():
         from seacanary.cluster.edge_runner import run_edge
     _tell_of_changes()
-    summary = or_exit(lambda: run_edge(settings, seconds=seconds, examined=partial(examined, lambda: settings)))
+    summary = served(lambda: run_edge(settings, seconds=seconds, examined=partial(examined, lambda: settings)))
     if as_json:
         typer.echo(json.dumps(_summary_object(summary)))
     else:
@@ -89,18 +89,9 @@ def worker(config: WorkerPath) -> None:
     """
     settings = or_exit(lambda: read_config(config, model=WorkerConfig))
     with _cluster_libraries():
-        from seacanary.cluster.topics import ClusterUnreachable
         from seacanary.cluster.worker import run_worker
-
-    def work() -> None:
-        try:
-            run_worker(settings, examined=partial(examined, lambda: settings))
-        except ClusterUnreachable as exc:  # it may be there again when the supervisor has started us anew
-            complain(str(exc))
-            raise typer.Exit(1) from None
-
     _tell_of_changes()
-    or_exit(work)
+    served(lambda: run_worker(settings, examined=partial(examined, lambda: settings)))
 
 
 def list_dead_letters(config: EitherPath, as_json: AsJson = False) -> None:

@@ -2,7 +2,13 @@
 
 
 class SeaCanaryError(Exception):
-    """Root of every error this project raises on purpose."""
+    """Root of every error this project raises on purpose.
+
+    Attributes:
+        may_pass: whether the same may go well later, though nobody has changed anything.
+    """
+
+    may_pass = False
 
 
 def first_of(group: BaseExceptionGroup[SeaCanaryError]) -> SeaCanaryError:
@@ -37,6 +43,8 @@ class SourceUnusable(SourceError):
 
 class JournalError(SeaCanaryError):
     """The journal cannot be read or written."""
+
+    may_pass = True
 
 
 class DeliveryError(SeaCanaryError):

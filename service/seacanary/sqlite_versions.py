@@ -44,10 +44,16 @@ class SqliteKind:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         unmarked = self.oldest == 0 and application_id == 0 and version == 0
         if application_id != self.application_id and not unmarked:
-            raise self.error(f"{path}: this SQLite file is not a seacanary {self.name}; name another path")
+            raise self._refused(f"{path}: this SQLite file is not a seacanary {self.name}; name another path")
         if not self.oldest <= version <= self.version:
-            raise self.error(f"{path}: {self.name} of version {version}, {self._why_not(version)}")
+            raise self._refused(f"{path}: {self.name} of version {version}, {self._why_not(version)}")
         return int(version)
+
+    def _refused(self, message: str) -> SeaCanaryError:
+        """The error of the kind, of a file that will be the same tomorrow."""
+        error = self.error(message)
+        error.may_pass = False
+        return error
 
     def _why_not(self, version: int) -> str:
         knows = f"but this seacanary ({__version__}) knows up to {self.version}"

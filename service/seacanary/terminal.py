@@ -20,6 +20,11 @@ EPILOG = (
     "2 nothing could be done (wrong usage, configuration, model or input)."
 )
 
+SERVICE_EPILOG = (
+    "Exit codes: 0 stopped in order, 1 some of the work could not be done, or its files cannot be used now (a "
+    "supervisor starts it again), 2 it can never work so (wrong usage, configuration or model, files of another version)."
+)
+
 ConfigPath = Annotated[Path, typer.Argument(help="the station's YAML file", metavar="CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of tables and views")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="stop by itself after this long")]
@@ -51,6 +56,15 @@ def or_exit(call: Callable[[], T]) -> T:
         return call()
     except SeaCanaryError as exc:
         fail(str(exc))
+
+
+def served(call: Callable[[], T]) -> T:
+    """Run a service; of its errors, those that may pass end with exit code 1: a supervisor starts it again."""
+    try:
+        return call()
+    except SeaCanaryError as exc:
+        complain(str(exc))
+        raise typer.Exit(1 if exc.may_pass else 2) from None
 
 
 def fail(message: str) -> NoReturn:

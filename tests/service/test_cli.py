@@ -15,7 +15,9 @@ from typer.testing import CliRunner, Result
 
 from damaged import READABLE, REFUSED
 from fakes import write_tiny_model
+from old_files import make_newer
 from seacanary.cli import app
+from seacanary.journal_schema import locked
 from seacanary.journal_store import JournalStore
 from webhook_receiver import SECRET
 
@@ -171,6 +173,19 @@ def test_a_bad_config_or_model_exits_with_2_and_a_message(model: Path, tmp_path:
     absent = call("run", config(tmp_path, model, sources=[{"kind": "files", "path": str(tmp_path / "gone.wav")}]))
     assert absent.exit_code == 2
     assert "gone.wav" in absent.stderr
+
+
+def test_files_that_may_be_well_again_end_with_1_and_others_with_2(model: Path, tmp_path: Path) -> None:
+    path = config(tmp_path, model)
+    with locked(tmp_path / "journal.db"):  # an earlier process that has not ended yet
+        assert call("run", path).exit_code == 1
+    (tmp_path / "not mounted").write_text("")
+    away = {"path": str(tmp_path / "not mounted" / "journal.db")}
+    assert call("run", config(tmp_path, model, journal=away)).exit_code == 1
+    JournalStore.open(tmp_path / "journal.db").close()
+    make_newer(tmp_path / "journal.db", 999)
+    refused = call("run", config(tmp_path, model))
+    assert (refused.exit_code, "a newer seacanary has written it" in refused.stderr) == (2, True)
 
 
 def test_events_tail_shows_the_journal_and_replay_rewinds_a_publisher(model: Path, tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ CREATE TABLE done_files (path TEXT PRIMARY KEY) STRICT;
 class SpoolError(SeaCanaryError):
     """The spool cannot be read or written."""
 
+    may_pass = True
+
 
 SPOOL = SqliteKind("image spool", APPLICATION_ID, SCHEMA_VERSION, SCHEMA, SpoolError)
 

@@ -58,6 +58,8 @@ class TopicsRefused(ConfigError):
 class ClusterUnreachable(SeaCanaryError):
     """No broker can be asked now; trying again may help."""
 
+    may_pass = True
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
