@@ -76,9 +76,9 @@ def wrong(findings: Sequence[Finding]) -> list[Finding]:
 
 
 @contextmanager
-def pcm_sender(rate_hz: float, *, level: float = 0.1) -> Iterator[int]:
-    """A sender of mono 16-bit audio over TCP at its own pace; the port it listens on."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def pcm_sender(rate_hz: float, *, level: float = 0.1, port: int = 0) -> Iterator[int]:
+    """A sender of mono 16-bit audio over TCP at its own pace; the port it listens on, 0: a free one."""
+    listener = socket.create_server(("127.0.0.1", port))
     over = threading.Event()
 
     def serve() -> None:

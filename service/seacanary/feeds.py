@@ -74,7 +74,10 @@ class Feeds:
         )
         self.sources[name] = source
         make = partial(self._make, section)
-        feed = Feed(name, source, make, patient=waits_for_us(section), live=not plays_recordings(section))
+        live = not plays_recordings(section)
+        feed = Feed(
+            name, source, make, patient=waits_for_us(section), live=live, names=section.hydrophone_names if live else ()
+        )
         for hydrophone in self._stored_names():
             if is_named_by(section, hydrophone):
                 feed.hydrophone(hydrophone)  # an open presence must be able to end, even if nothing comes

@@ -64,6 +64,7 @@ class Feed:
         make: makes the stages of a hydrophone when its first block comes.
         patient: whether the source can wait (a recording), so that nothing is shed.
         live: whether silence of the source means that nobody is listening.
+        names: of the hydrophones that it should deliver, as far as they are known before it is opened.
         hydrophones: those heard so far, by name.
     """
 
@@ -72,6 +73,7 @@ class Feed:
     make: Callable[[str], Hydrophone]
     patient: bool
     live: bool = False
+    names: Sequence[str] = ()
     hydrophones: dict[str, Hydrophone] = field(default_factory=dict)
 
     def hydrophone(self, name: str) -> Hydrophone:
@@ -124,6 +126,7 @@ class Listening:
         self._answers = asyncio.Queue[_Answer | None](BATCHES_UNDER_WAY - 1)
         self._stop = asyncio.Event()
         self._heard_at_s: dict[str, float] = {}
+        self._ended: set[str] = set()
         self._began_s = 0.0
         self.failed: dict[str, SourceUnusable] = {}
         self.windows_failed = 0
@@ -138,6 +141,13 @@ class Listening:
         now_s = time.monotonic()
         live = [name for feed in self._feeds if feed.live for name in feed.hydrophones]
         return {name: now_s - self._heard_at_s.get(name, self._began_s) for name in live}
+
+    def unheard_s(self) -> dict[str, float]:
+        """How long each hydrophone that a live feed owes has delivered nothing, seconds; who has ended owes nothing."""
+        now_s = time.monotonic()
+        due = [feed for feed in self._feeds if feed.live and not feed.patient and feed.name not in self._ended]
+        names = {name for feed in due for name in (*feed.names, *feed.hydrophones)}
+        return {name: now_s - self._heard_at_s.get(name, self._began_s) for name in names}
 
     @property
     def waiting(self) -> int:
@@ -179,6 +189,7 @@ class Listening:
             async with aclosing(self._until_stopped(feed)) as blocks:
                 async for block in blocks:
                     await self._hear(feed, block)
+            self._ended.add(feed.name)
         except SourceUnusable as exc:
             log.error("source %s cannot be used: %s", feed.name, exc)
             self.failed[feed.name] = exc

@@ -15,6 +15,7 @@ from seacanary.beside import Beside, Surroundings
 from seacanary.beside_evidence import with_evidence
 from seacanary.beside_parts import Model, open_beside
 from seacanary.config import StationConfig, check_against_model
+from seacanary.deafness import deafness_part
 from seacanary.deliveries import Deliveries
 from seacanary.detection import Detector
 from seacanary.errors import SeaCanaryError, first_of
@@ -165,7 +166,7 @@ class Station:
             deliveries = await opened.enter_async_context(
                 Deliveries.open(journal, self._config, links=links, on_change=note, on_gone=over)
             )
-            beside.parts += deliveries.parts
+            beside.parts += [deafness_part(beside.conditions, listening.unheard_s), *deliveries.parts]
             beside.parts.append(self._reloading.part(self._changeable(journal, feeds, beside, deliveries)))
             await self._work(journal, listening, beside, deliveries)
             unsent = await deliveries.unsent()

@@ -22,6 +22,7 @@ from seacanary.cluster.shipping import Carrier, Receipt, Shipping
 from seacanary.cluster.spool_schema import SpoolError
 from seacanary.cluster.spooling import Spooling
 from seacanary.config import SourceSection, check_against_model
+from seacanary.deafness import deafness_part
 from seacanary.errors import SeaCanaryError, first_of
 from seacanary.hydrophone import Hydrophone
 from seacanary.image_detection import Transformer
@@ -155,6 +156,7 @@ class Edge:
     async def _run(self, spooling: Spooling, known: Sequence[str], edge_beside: EdgeBeside) -> EdgeSummary:
         feeds = [self._feed(i, section, known) for i, section in enumerate(self._config.sources)]
         self._listening = listening = self._listen(feeds, spooling, edge_beside.beside)
+        edge_beside.beside.parts.append(deafness_part(edge_beside.beside.conditions, listening.unheard_s))
         if self._stop_asked:
             listening.stop()
         shipping = Shipping(spooling, self._carrier, on_receipt=self._note_receipt, on_reach=self._note_reach)
@@ -217,6 +219,7 @@ class Edge:
             partial(self._hydrophone, pad_at_end=plays_recordings(section)),
             patient=waits_for_us(section),
             live=not plays_recordings(section),
+            names=() if plays_recordings(section) else section.hydrophone_names,
         )
         for hydrophone in known:
             if is_named_by(section, hydrophone):
