@@ -20,7 +20,8 @@ from seacanary.journal import Journal
 from seacanary.publishers.delivery import Delivery
 from seacanary.publishers.circuit import DeliveryPolicy
 from seacanary.publishers.notify import Notify, NotifySection
-from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
+from seacanary.publishers.redis_streams import RedisStreams
 
 HYDROPHONES = ("east", "north", "south", "west", "deep")
 SPECIES = ("beluga", "orca")

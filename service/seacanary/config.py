@@ -35,7 +35,7 @@ from seacanary.publishers.delivery import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLinesSection
 from seacanary.publishers.kafka_section import KafkaEventsSection
 from seacanary.publishers.notify import NotifySection
-from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.quality.watch import QualitySection
 from seacanary.selftest import SelfTestSection

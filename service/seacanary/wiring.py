@@ -12,7 +12,8 @@ from seacanary.publishers.circuit import DeliveryPolicy
 from seacanary.publishers.jsonl import JsonLines, JsonLinesSection
 from seacanary.publishers.kafka_section import KafkaEventsSection
 from seacanary.publishers.notify import Links, Notify, NotifySection, Picture
-from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
+from seacanary.publishers.redis_streams import RedisStreams
 from seacanary.publishers.webhook import Webhook
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.sources import Source

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from event_samples import event
 from seacanary.journal import Journal
 from seacanary.publishers.delivery import Delivery, DeliveryPolicy
-from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
+from seacanary.publishers.redis_streams import RedisStreams
 
 
 async def write(path: Path, url: str) -> None:

@@ -21,7 +21,8 @@ from seacanary.config import StationConfig, read_config
 from seacanary.events import JournalEntry
 from seacanary.journal import Journal
 from seacanary.publishers.delivery import Delivery, DeliveryPolicy
-from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
+from seacanary.publishers.redis_streams import RedisStreams
 from seacanary.publishers.webhook import Webhook
 from seacanary.publishers.webhook_section import WebhookSection
 from webhook_receiver import SECRET, Receiver, Reply

@@ -27,7 +27,8 @@ from seacanary.events import PresenceEvent
 from seacanary.journal import Journal
 from seacanary.journal_reading import rewind_publisher
 from seacanary.publishers.delivery import Delivery, DeliveryPolicy, DeliveryStatus
-from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
+from seacanary.publishers.redis_streams import RedisStreams
 
 pytestmark = [
     pytest.mark.system,

@@ -14,7 +14,7 @@ from seacanary.errors import DeliveryError, JournalError
 from seacanary.events import JournalEntry
 from seacanary.journal_store import JournalStore
 from seacanary.publishers.redis_history import entries_beyond
-from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from seacanary.errors import ConfigError, SeaCanaryError
 from seacanary.publishers.jsonl import JsonLinesSection
 from seacanary.publishers.kafka_section import KafkaEventsSection
 from seacanary.publishers.notify import NotifySection
-from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.roles import read_any
 

@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from seacanary.doctor.findings import Finding, broken, ok, warning
-from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
 
 ANSWER_S = 5.0
 LEAST_VERSION = (5, 0)

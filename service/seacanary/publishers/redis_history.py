@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 
 from seacanary.errors import DeliveryRetryable
 from seacanary.events import EVENT, JournalEntry
-from seacanary.publishers.redis_streams import START, RedisStreamsSection, StreamPosition, login_options
+from seacanary.publishers.redis_section import RedisStreamsSection, login_options
+from seacanary.publishers.redis_streams import START, StreamPosition
 
 AT_ONCE = 500
 

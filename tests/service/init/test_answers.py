@@ -22,7 +22,7 @@ from seacanary.init.destinations import (
 from seacanary.init.offers import Offer, check_source, offer_of, read_names, read_rate, read_source, section_of
 from seacanary.init.secret_files import PrivateFile, write_all
 from seacanary.init.station_answers import read_name, read_position, station_section, suggested_name
-from seacanary.publishers.redis_streams import RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
 from seacanary.publishers.webhook_section import WebhookSection
 from seacanary.sources.devices import Device
 from webhook_receiver import SECRET

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from seacanary.publishers.redis_streams import RedisStreams, RedisStreamsSection
+from seacanary.publishers.redis_section import RedisStreamsSection
+from seacanary.publishers.redis_streams import RedisStreams
 
 
 def refusal(**fields: object) -> str:
