@@ -111,6 +111,8 @@ class _Asked(BaseModel):
 
 def _reachable(running: Running, place: StationConfig, file: Path) -> _Asked:
     """How the station can be asked; else the command ends here."""
+    if not running and running.doubt is not None:
+        fail(f"{file}: it cannot be told whether a station runs on it: {running.doubt}")
     if not running:
         fail(f"{file}: no station runs on {place.journal.path}; start it with `seacanary run {file}`")
     if running.health is None:
