@@ -9,17 +9,21 @@
 #   --from: a wheel file, or what pip is to install; default: seacanary, from the package index.
 #   --extras: default cpu,alsa; add cluster for an edge or a worker, gpu in place of cpu for an NVIDIA card.
 #   --no-start: restart nothing; the new program runs from the next start on.
-# remove: configuration (/etc/seacanary) and state (/var/lib/seacanary) stay; with --purge they go, and so does the user.
+# remove: configuration (/etc/seacanary) and state (/var/lib/seacanary) stay; with --purge they go, and so do the user and
+#   what `systemctl edit` wrote for its units.
 #
 # pip and apt are used as this machine has them set up. Exit codes: 0 done, 1 it could not be done, 2 wrong usage.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly program=/opt/seacanary releases=/opt/seacanary-releases command=/usr/local/bin/seacanary
+readonly station=/usr/local/sbin/seacanary-station
 readonly configuration=/etc/seacanary state=/var/lib/seacanary cache=/var/cache/seacanary
 readonly units=/usr/local/lib/systemd/system docs=/usr/local/share/doc/seacanary
 readonly sysusers=/usr/local/lib/sysusers.d/seacanary.conf tmpfiles=/usr/local/lib/tmpfiles.d/seacanary.conf
 readonly services=(seacanary.service seacanary@edge.service seacanary@worker.service)
+readonly unit_files=(seacanary.service seacanary@.service seacanary-backup.service seacanary-backup.timer)
+made="" # the new program, until it is in its place
 
 say() { echo "install.sh: $*"; }
 fail() {
@@ -46,6 +50,13 @@ check_machine() {
   esac
 }
 
+# Another one of these would take this one's unfinished program for an old one.
+alone() {
+  mkdir -p "$releases"
+  exec 9<"$releases"
+  flock --nonblock 9 || fail "another install.sh is at work"
+}
+
 install_packages() {
   local missing=() package
   for package in "$@"; do
@@ -60,14 +71,19 @@ install_packages() {
 }
 
 needed_packages() {
-  echo python3 python3-venv libportaudio2 systemd util-linux
+  echo python3 python3-venv libportaudio2 dbus systemd util-linux
   # pyalsaaudio has no wheel.
   case ,$1, in *,alsa,*) echo gcc libasound2-dev libc6-dev python3-dev ;; esac
 }
 
 install_units() {
-  install -D -m 644 -t "$units" "$here/systemd/seacanary.service" "$here/systemd/seacanary@.service"
-  [ ! -e "$here/../docs/bare-metal.md" ] || install -D -m 644 -t "$docs" "$here/../docs/bare-metal.md"
+  local page
+  install -D -m 644 -t "$units" "${unit_files[@]/#/$here/systemd/}"
+  install -D -m 644 -t "$units/seacanary@worker.service.d" "$here/systemd/worker.conf"
+  install -D -m 755 "$here/systemd/seacanary-station" "$station"
+  for page in bare-metal backup; do
+    [ ! -e "$here/../docs/$page.md" ] || install -D -m 644 -t "$docs" "$here/../docs/$page.md"
+  done
 }
 
 make_user_and_folders() {
@@ -78,56 +94,48 @@ make_user_and_folders() {
   [ -e "$configuration/environment" ] || install -m 640 -g seacanary /dev/null "$configuration/environment"
 }
 
-# Make the new program in a folder of its own and print its path.
+# Make the new program in a folder of its own, $made.
 make_release() {
-  local requirement=$1 extras=$2 release constraints=()
-  mkdir -p "$releases"
-  release=$(mktemp -d "$releases/$(date -u +%Y%m%dT%H%M%SZ)-XXXX")
-  chmod 755 "$release"
+  local requirement=$1 extras=$2 constraints=()
+  made=$(mktemp -d "$releases/$(date -u +%Y%m%dT%H%M%SZ)-XXXX")
+  chmod 755 "$made"
   [ ! -e "$here/../constraints.txt" ] || constraints=(-c "$here/../constraints.txt")
-  say "making the new program in $release" >&2
-  if python3 -m venv "$release" &&
-    "$release/bin/pip" install --quiet --disable-pip-version-check "${constraints[@]}" "${requirement}[$extras]" >&2 &&
-    "$release/bin/seacanary" version >&2; then
-    echo "$release"
-  else
-    rm -rf "$release"
+  say "making the new program in $made"
+  if ! python3 -m venv "$made" ||
+    ! "$made/bin/pip" install --quiet --disable-pip-version-check "${constraints[@]}" "${requirement}[$extras]" ||
+    ! "$made/bin/seacanary" version; then
     fail "the new program could not be made; nothing was changed"
   fi
 }
 
-# As the service will: its user, its folder, its environment.
-as_service() {
-  # shellcheck disable=SC2016
-  runuser -u seacanary -- env -C "$state" MPLCONFIGDIR=/tmp/seacanary-check sh -c \
-    'set -a; . "$1"; shift; exec "$@"' sh "$configuration/environment" "$@"
-}
+discard_unfinished() { [ -z "$made" ] || [ "$made" -ef "$program" ] || rm -rf "$made"; }
 
 check_configurations() {
-  local release=$1 role file said
+  local role file said
   for role in station edge worker; do
     file=$configuration/$role.yaml
     [ -e "$file" ] || continue
-    if ! said=$(as_service "$release/bin/seacanary" check --role "$role" "$file" 2>&1); then
+    if ! said=$(SEACANARY_PROGRAM=$made/bin/seacanary "$here/systemd/seacanary-station" check --role "$role" "$file" 2>&1); then
       echo "$said" >&2
-      rm -rf "$release"
       fail "the new program does not accept $file; the old one stays in place"
     fi
     say "$file: accepted"
   done
 }
 
-switch_to() {
-  ln -sfn "$1" "$program.new"
+switch_to_made() {
+  ln -sfn "$made" "$program.new"
   mv -T "$program.new" "$program"
+  made=""
   ln -sfn "$program/bin/seacanary" "$command"
 }
 
-# The one before stays, so that `ln -sfn` goes back to it.
+# The one before stays, so that `ln -sfn` goes back to it, and one that a process still runs from.
 remove_old_releases() {
-  local release
-  find "$releases" -mindepth 1 -maxdepth 1 -type d | sort -r | tail -n +3 | while read -r release; do
-    [ "$release" -ef "$program" ] || rm -rf "$release"
+  local before=$1 release
+  for release in "$releases"/*/; do
+    [ "$release" -ef "$program" ] || [ "$release" -ef "$before" ] ||
+      grep -qsF " $release" /proc/[0-9]*/maps || rm -rf "$release"
   done
 }
 
@@ -142,14 +150,15 @@ restart_services() {
 
 say_what_is_next() {
   if ! compgen -G "$configuration/*.yaml" >/dev/null; then
-    say "next: write $configuration/station.yaml (seacanary init helps), then: systemctl enable --now seacanary"
+    say "next: write $configuration/station.yaml (seacanary init $configuration/station.yaml helps)," \
+      "then: systemctl enable --now seacanary"
   elif systemd_runs && ! systemctl is-enabled --quiet "${services[@]}" 2>/dev/null; then
     say "next: systemctl enable --now seacanary (an edge: seacanary@edge, a worker: seacanary@worker)"
   fi
 }
 
 do_install() {
-  local from=seacanary extras=cpu,alsa start=yes release
+  local from=seacanary extras=cpu,alsa start=yes before
   while [ $# -gt 0 ]; do
     case $1 in
       --from) from=${2:?--from wants a value}; shift 2 ;;
@@ -165,34 +174,39 @@ do_install() {
   [ -L "$program" ] || [ ! -e "$program" ] || fail "$program is not of its making: move it away first"
   # shellcheck disable=SC2046
   install_packages $(needed_packages "$extras")
-  release=$(make_release "$from" "$extras")
+  alone
+  before=$(readlink -f "$program")
+  trap discard_unfinished EXIT
+  make_release "$from" "$extras"
   make_user_and_folders
-  check_configurations "$release"
+  check_configurations
   install_units
-  switch_to "$release"
-  remove_old_releases
+  switch_to_made
+  remove_old_releases "$before"
   restart_services "$start"
   say "$("$command" version) is installed"
   say_what_is_next
 }
 
 do_remove() {
-  local purge=no
+  local purge=no unit
   case ${1:-} in --purge) purge=yes; shift ;; esac
   [ $# -eq 0 ] || usage
   check_machine
-  ! systemd_runs || systemctl disable --now "${services[@]}" 2>/dev/null || true
-  rm -f /etc/systemd/system/multi-user.target.wants/seacanary{,@edge,@worker}.service
-  rm -f "$command" "$sysusers" "$tmpfiles" "$units/seacanary.service" "$units/seacanary@.service"
+  ! systemd_runs || systemctl disable --now seacanary-backup.timer "${services[@]}" 2>/dev/null || true
+  rm -f /etc/systemd/system/{multi-user.target.wants/seacanary{,@edge,@worker}.service,timers.target.wants/seacanary-backup.timer}
+  rm -f "$command" "$station" "$sysusers" "$tmpfiles" "${unit_files[@]/#/$units/}"
+  rm -rf "$units/seacanary@worker.service.d"
   rm -rf "$program" "$releases" "$docs" "$cache"
-  ! systemd_runs || systemctl daemon-reload
   if [ $purge = yes ]; then
     rm -rf --one-file-system "$configuration" "$state"
+    for unit in "${services[@]}" "${unit_files[@]}"; do rm -rf "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"; done
     ! getent passwd seacanary >/dev/null || userdel seacanary
     say "removed, with its configuration, its events and its evidence"
   else
     say "removed; configuration and events stay in $configuration and $state (remove --purge deletes them)"
   fi
+  ! systemd_runs || systemctl daemon-reload
 }
 
 case ${1:-} in

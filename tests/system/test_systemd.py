@@ -15,6 +15,7 @@ pytestmark = [
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = ("seacanary.service", "seacanary@.service")
+BACKUP = ("seacanary-backup.service", "seacanary-backup.timer")
 # Of the whole unit, in tenths: what the project promises.
 MOST_EXPOSURE = 20
 
@@ -28,17 +29,23 @@ def instance(folder: Path, unit: str) -> Path:
     text = (FOLDER / unit).read_text(encoding="utf-8")
     path = folder / unit.replace("@.", "@worker.")
     path.write_text(text.replace("/opt/seacanary/bin/seacanary", "/bin/true"), encoding="utf-8")
+    if unit == "seacanary@.service":
+        drop_in = folder / f"{path.name}.d" / "worker.conf"
+        drop_in.parent.mkdir()
+        shutil.copy(FOLDER / "worker.conf", drop_in)
     return path
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, *BACKUP])
 def test_systemd_understands_every_line(tmp_path: Path, unit: str) -> None:
+    for other in BACKUP:
+        instance(tmp_path, other)
     done = analyzed("verify", "--man=no", str(instance(tmp_path, unit)))
     ours = [line for line in done.stderr.splitlines() if "seacanary" in line]
     assert (done.returncode, ours) == (0, [])
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, BACKUP[0]])
 def test_exposure_is_at_most_two(tmp_path: Path, unit: str) -> None:
     done = analyzed("security", "--offline=yes", f"--threshold={MOST_EXPOSURE}", str(instance(tmp_path, unit)))
     assert done.returncode == 0, done.stdout[-400:]
@@ -67,6 +74,12 @@ def test_other_roles_run_in_the_same_sandbox() -> None:
     )
     assert station.pop("ExecReload")  # only a station reads its configuration again while it runs
     assert station == role
+
+
+def test_who_may_have_a_sound_card_may_make_the_memory_that_calls_back() -> None:
+    for unit in UNITS:
+        assert "MemoryDenyWriteExecute" not in sections(unit)["Service"]
+    assert sections("worker.conf")["Service"]["MemoryDenyWriteExecute"] == "yes"
 
 
 def test_it_is_watched_reloaded_and_tried_for_ever() -> None:
