@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from standardwebhooks import Webhook, WebhookVerificationError
 
 LARGEST_BYTES = 1 << 20
+# An animal that is there has been heard within presence.rule.update_s (15 min) and some minutes of delivery.
+RECENT = timedelta(minutes=20)
 
 
 class Inbox:
@@ -40,8 +43,13 @@ class Inbox:
 
 def slow_ships_down(event: dict[str, Any]) -> None:
     """What this receiver is for: put your own action here, and keep it short."""
-    if event["type"] == "org.seacanary.alert.heard.v1":
+    if event["type"] == "org.seacanary.alert.heard.v1" and is_recent(event):
         logging.warning("slow down: %s", event["data"]["text"])
+
+
+def is_recent(event: dict[str, Any]) -> bool:
+    """Whether the last call was a short while ago: some alerts come hours after it."""
+    return datetime.now(UTC) - datetime.fromisoformat(event["data"]["offset"]) < RECENT
 
 
 def handler(inbox: Inbox) -> type[BaseHTTPRequestHandler]:

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from http.server import HTTPServer
 from pathlib import Path
 from time import time
@@ -123,3 +124,16 @@ def test_a_signature_that_is_garbage_is_refused_and_no_error(
     inbox = receive_webhooks.Inbox(SECRET, tmp_path / "seen.db", acting)
     headers = {"webhook-id": "1", "webhook-timestamp": str(int(time())), "webhook-signature": "nonsense v1,***"}
     assert inbox.take(b"{}", headers) == 401
+
+
+@pytest.mark.parametrize(
+    ("notice", "age_s", "slowed"),
+    [("heard", 2, True), ("heard", 950, True), ("heard", 3600, False), ("gone", 2, False)],
+)
+def test_ships_are_slowed_down_for_an_animal_heard_a_short_while_ago_alone(
+    receive_webhooks: ModuleType, caplog: pytest.LogCaptureFixture, notice: str, age_s: float, *, slowed: bool
+) -> None:
+    offset = datetime.now(UTC) - timedelta(seconds=age_s)
+    data = {"offset": offset.isoformat().replace("+00:00", "Z"), "text": "beluga heard"}
+    receive_webhooks.slow_ships_down({"type": f"org.seacanary.alert.{notice}.v1", "data": data})
+    assert ("slow down: beluga heard" in caplog.text) == slowed
