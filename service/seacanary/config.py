@@ -23,6 +23,7 @@ from seacanary.config_checks import (
 from seacanary.config_faults import faults_of
 from seacanary.contract import ModelContract
 from seacanary.detection import DetectorSection
+from seacanary.effort import EffortSection
 from seacanary.errors import ConfigError
 from seacanary.evidence.archive import ArchiveSection
 from seacanary.evidence.copies import CopySection
@@ -128,6 +129,7 @@ class StationConfig(Configuration):
     selftest: SelfTestSection | None = Field(
         None, description="simulated calls mixed into copies of the live audio; null: none"
     )
+    effort: EffortSection | None = Field(None, description="how long was listened in each hour, kept; null: it is not")
     web: WebSection | None = Field(None, description="pages to look at and judge events; null: none")
     metrics: MetricsSection = MetricsSection()
 

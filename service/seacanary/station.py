@@ -11,13 +11,14 @@ from pathlib import Path
 
 from seacanary import __version__
 from seacanary.batching import FeedEnded, FileDone
-from seacanary.beside import Beside, Surroundings
+from seacanary.beside import Beside, Part, Surroundings
 from seacanary.beside_evidence import with_evidence
 from seacanary.beside_parts import Model, open_beside
 from seacanary.config import StationConfig, check_against_model
 from seacanary.deafness import deafness_part
 from seacanary.deliveries import Deliveries
 from seacanary.detection import Detector
+from seacanary.effort import Account, EffortLog
 from seacanary.errors import SeaCanaryError, first_of
 from seacanary.events import PresenceEvent
 from seacanary.feeds import Feeds
@@ -166,7 +167,7 @@ class Station:
             deliveries = await opened.enter_async_context(
                 Deliveries.open(journal, self._config, links=links, on_change=note, on_gone=over)
             )
-            beside.parts += [deafness_part(beside.conditions, listening.unheard_s), *deliveries.parts]
+            beside.parts += [deafness_part(beside.conditions, listening.unheard_s), *self._effort(), *deliveries.parts]
             beside.parts.append(self._reloading.part(self._changeable(journal, feeds, beside, deliveries)))
             await self._work(journal, listening, beside, deliveries)
             unsent = await deliveries.unsent()
@@ -202,6 +203,21 @@ class Station:
                 hydrophone.use(presence)
 
         return Changeable(self._detector.contract, journal, beside, deliveries, use)
+
+    def _effort(self) -> list[Part]:
+        if self._config.effort is None:
+            return []
+        effort = EffortLog(self._config.effort, self._accounts)
+        return [Part("effort", effort.run, drain=effort.drain)]
+
+    def _accounts(self) -> dict[str, Account]:
+        live = self._listening.silent_s() if self._listening else {}
+        intakes = {name: hydrophone.intake for name, hydrophone in self._hydrophones.items() if name in live}
+        return {
+            name: Account(intake.sample_rate_hz, intake.ledger.totals)
+            for name, intake in intakes.items()
+            if intake.sample_rate_hz
+        }
 
     def _model(self) -> Model:
         return Model(self._detector, lambda: self._listening.waiting if self._listening else 0)

@@ -158,6 +158,8 @@ def _restored_in_words(restored: Restored, config: Path | None, to: Path | None)
         yield f"the journal that was there is now {restored.moved_aside}"
     if restored.secret_kept:
         yield "the key of review links that was there stays: it differs from the backup's, whose links it refuses"
+    for path in restored.effort_beside:
+        yield f"[yellow]{path}: the month was there already and is another; look at both[/]"
     yield from _clips_in_words(restored)
     for taken in restored.taken_back:
         more = f"; [yellow]no more of it:[/] {taken.trouble}" if taken.trouble else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from seacanary import __version__
 from seacanary.backup.manifest import (
     CONFIG,
+    EFFORT,
     EVIDENCE,
     JOURNAL,
     MANIFEST,
@@ -29,6 +30,7 @@ from seacanary.backup.manifest import (
 from seacanary.backup.tape import OWNER_ONLY, put, require_known_ending, written
 from seacanary.backup.verifying import verified
 from seacanary.config import Configuration, StationConfig
+from seacanary.effort import months_in
 from seacanary.errors import JournalError
 from seacanary.evidence.files import read_facts
 from seacanary.evidence.names import AUDIO, file_of, stem_in
@@ -123,6 +125,9 @@ class _Work:
                 journal = self._put_journal(tape)
                 if self._places.secret and self._places.secret.exists():
                     self._put(tape, SECRET, self._places.secret)
+                if self._places.effort:
+                    for month in months_in(self._places.effort):
+                        self._put(tape, EFFORT + month.name, month)
                 evidence = tuple(self._put_evidence(tape))
                 self._put_manifest(tape, journal, evidence)
             file.flush()

@@ -15,7 +15,8 @@ from seacanary.errors import SeaCanaryError
 from seacanary.web.review_secret import FILE_NAME
 
 VERSION = 1
-CONFIG, JOURNAL, SECRET, MANIFEST, EVIDENCE = "config.yaml", "journal.db", FILE_NAME, "manifest.json", "evidence/"
+CONFIG, JOURNAL, SECRET, MANIFEST = "config.yaml", "journal.db", FILE_NAME, "manifest.json"
+EFFORT, EVIDENCE = "effort/", "evidence/"
 
 # Told of a step by name, how much of it is done, and how much there is; in bytes.
 Advance: TypeAlias = Callable[[str, int, int], None]
@@ -85,11 +86,13 @@ class Places:
         journal: of events.
         secret: key of review links, if the process keeps it itself.
         evidence: folder of clips.
+        effort: folder of the listening effort by hour.
     """
 
     journal: Path | None
     secret: Path | None
     evidence: Path | None
+    effort: Path | None
 
     @classmethod
     def of(cls, config: Configuration) -> "Places":
@@ -97,14 +100,16 @@ class Places:
         subject = Subject(config=config)
         journal = subject.journal.absolute() if subject.journal else None
         evidence = subject.station.evidence if subject.station else None
+        effort = subject.station.effort if subject.station else None
         keeps_secret = isinstance(config, StationConfig) and not isinstance(config, EdgeConfig)
         return cls(
             journal=journal,
             secret=journal.with_name(SECRET) if journal and keeps_secret else None,
             evidence=evidence.path.absolute() if evidence else None,
+            effort=effort.path.absolute() if effort else None,
         )
 
     @classmethod
     def below(cls, folder: Path) -> "Places":
         """As a backup is laid out by itself."""
-        return cls(journal=folder / JOURNAL, secret=folder / SECRET, evidence=folder / EVIDENCE)
+        return cls(journal=folder / JOURNAL, secret=folder / SECRET, evidence=folder / EVIDENCE, effort=folder / EFFORT)

@@ -12,6 +12,7 @@ from typing import IO
 
 from seacanary.backup.manifest import (
     CONFIG,
+    EFFORT,
     EVIDENCE,
     JOURNAL,
     SECRET,
@@ -24,6 +25,7 @@ from seacanary.backup.taking_back import TakenBack, take_back
 from seacanary.backup.tape import CHUNK_BYTES, OWNER_ONLY, wound
 from seacanary.config import Configuration, StationConfig
 from seacanary.errors import JournalError
+from seacanary.evidence.files import write_whole
 from seacanary.journal_schema import JOURNAL as JOURNAL_KIND
 from seacanary.journal_schema import locked, translated
 
@@ -39,6 +41,7 @@ class Restored:
         journal: where it is now; None: the backup has none.
         moved_aside: the journal that was there before, now of another name.
         secret_kept: whether another key of review links was there, and stays.
+        effort_beside: months of effort that were there already, otherwise; the backup's lie beside them.
         clips: files of evidence written.
         clips_kept: files of evidence that were there already, the same.
         clips_differ: that were there already, and are not the same; they stay as they are.
@@ -50,6 +53,7 @@ class Restored:
     journal: Path | None = None
     moved_aside: Path | None = None
     secret_kept: bool = False
+    effort_beside: list[Path] = field(default_factory=list)
     clips: int = 0
     clips_kept: int = 0
     clips_differ: list[str] = field(default_factory=list)
@@ -132,6 +136,8 @@ class _Placing:
             self._place_journal(content, self._places.journal)
         elif name == SECRET and self._places.secret is not None:
             self._place_secret(content.read(), self._places.secret)
+        elif name.startswith(EFFORT) and self._places.effort is not None:
+            self._place_effort(content.read(), self._places.effort / name.removeprefix(EFFORT))
         elif name.startswith(EVIDENCE) and self._places.evidence is not None:
             self._place_clip(content, self._places.evidence, name.removeprefix(EVIDENCE))
 
@@ -159,6 +165,13 @@ class _Placing:
         draft.touch(OWNER_ONLY)
         draft.write_bytes(secret)
         draft.replace(path)
+
+    def _place_effort(self, content: bytes, path: Path) -> None:
+        """A month that is there has hours that the backup has not: it stays, and the backup's is laid beside it."""
+        if path.exists() and path.read_bytes() != content:
+            path = path.with_name(f"{path.name}.from-backup")
+            self._restored.effort_beside.append(path)
+        write_whole(path, content)
 
     def _place_clip(self, content: IO[bytes], folder: Path, name: str) -> None:
         path = folder / name

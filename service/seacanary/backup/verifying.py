@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from seacanary import __version__
 from seacanary.backup.manifest import (
     CONFIG,
+    EFFORT,
     EVIDENCE,
     JOURNAL,
     MANIFEST,
@@ -19,6 +20,7 @@ from seacanary.backup.manifest import (
     Manifest,
 )
 from seacanary.backup.tape import CHUNK_BYTES, HashingReader, require_known_ending, wound
+from seacanary.effort import is_month
 from seacanary.evidence.names import stem_in
 
 
@@ -87,7 +89,7 @@ def _manifest(text: bytes, path: Path) -> Manifest:
 
 def _hashed(name: str, content: IO[bytes], path: Path) -> BackedFile:
     """Read a file of the backup; none may lead anywhere else than where such files belong."""
-    ours = name in (CONFIG, JOURNAL, SECRET)
+    ours = name in (CONFIG, JOURNAL, SECRET) or (name.startswith(EFFORT) and is_month(name.removeprefix(EFFORT)))
     if not ours and not (name.startswith(EVIDENCE) and stem_in(name.removeprefix(EVIDENCE))):
         raise BackupError(f"{path}: {name} does not belong into a seacanary backup")
     reader, size = HashingReader(content), 0

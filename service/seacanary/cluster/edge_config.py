@@ -15,6 +15,7 @@ _ELSEWHERE = {
     "delivery": "workers find calls and publish events: put publishers into their file",
     "alerts": "they are made of presence events, and those come into being at workers",
     "selftest": "it needs M, which workers run",
+    "effort": "workers listen to what its images hold, and answer for it at /fleet",
 }
 
 

@@ -18,6 +18,9 @@ Hydrophones. A device is called by its name, as `seacanary devices` shows it; ea
 Porpoise clicks need 384 kHz; what a lower rate cannot carry counts as unobserved, never as absence."""
 MODEL = "The model: a folder with transform.onnx and model.onnx. Without this section, the bundled one."
 JOURNAL = "Every event is here first, until and after it has been delivered. Keep it over upgrades."
+EFFORT = """\
+How long each hydrophone was listened to in each hour, a CSV file for each month: without it nobody can tell an hour
+without animals from an hour in which nobody listened."""
 PUBLISHERS = """\
 Where events go. One that is away gets all it missed once it is back. Passwords and keys are in files of their own
 that others cannot read."""
@@ -79,6 +82,7 @@ def _sections(answers: Answers) -> list[tuple[str, dict[str, object]]]:
     if answers.model is not None:
         sections.append((MODEL, {"model": {"path": str(answers.model)}}))
     sections.append((JOURNAL, {"journal": {"path": str(answers.journal)}}))
+    sections.append((EFFORT, {"effort": {"path": str(answers.journal.with_name("effort"))}}))
     if answers.publishers:
         sections.append((PUBLISHERS, {"publishers": [dict(publisher) for publisher in answers.publishers]}))
     if answers.rules:

@@ -53,9 +53,12 @@ def config(tmp_path: Path) -> Path:
         "sources": [{"kind": "simulated", "hydrophones": ["north"], "sample_rate_hz": 384000}],
         "journal": {"path": str(home / "state" / "journal.db")},
         "evidence": {"path": str(home / "evidence")},
+        "effort": {"path": str(home / "effort")},
         "web": {},
     }
-    home.mkdir()
+    (home / "effort").mkdir(parents=True)
+    (home / "effort" / "2026-11.csv").write_text("hour,hydrophone\n")
+    (home / "effort" / ".2026-11.csv.part").write_text("being written")
     (home / "station.yaml").write_text(json.dumps(tree))
     fill(home / "state" / "journal.db", EVENTS)
     (home / "state" / "review-secret").write_text("a-key-of-enough-letters-for-links\n")
@@ -98,6 +101,7 @@ def test_what_is_restored_on_a_new_machine_is_what_was_backed_up(ending: str, co
     assert content(config.parent / "state" / "journal.db") == events
     assert all_of(config.parent / "evidence") == before
     assert (config.parent / "state" / "review-secret").read_text() == "a-key-of-enough-letters-for-links\n"
+    assert all_of(config.parent / "effort") == {"2026-11.csv": b"hour,hydrophone\n"}
     assert (config.parent / "state" / "review-secret").stat().st_mode & 0o777 == 0o600
     assert "redis: 3 events of before the backup are offered to it again" in said(restored)
     assert f"next: seacanary doctor {config}" in restored.output.replace("\n", "")
@@ -370,6 +374,16 @@ def test_clips_that_are_there_stay_and_differing_ones_are_named(config: Path, tm
     assert "1 files written, 4 were there already" in said(restored)
     assert f"evidence {other.relative_to(clips)}: differs" in restored.output.replace("\n", "")
     assert other.read_bytes() == b"newer"
+
+
+def test_a_month_of_effort_that_is_there_stays_and_the_backups_lies_beside_it(config: Path, tmp_path: Path) -> None:
+    target, month = tmp_path / "b.tar", config.parent / "effort" / "2026-11.csv"
+    seacanary("backup", config, target)
+    month.write_text("later")
+    restored = seacanary("restore", target, config, "--force")
+    assert "2026-11.csv.from-backup: the month was there already" in restored.output.replace("\n", "")
+    assert month.read_text() == "later"
+    assert month.with_name("2026-11.csv.from-backup").read_text() == "hour,hydrophone\n"
 
 
 def test_an_older_journal_in_a_backup_is_brought_up_to_date(config: Path, tmp_path: Path) -> None:

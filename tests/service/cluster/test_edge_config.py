@@ -22,6 +22,7 @@ def parsed(**sections: object) -> EdgeConfig:
         ({"alerts": {"rules": [{"name": "any", "species": ["beluga"]}]}}, "alerts: an edge has none; they are made"),
         ({"delivery": {}}, "delivery: an edge has none"),
         ({"selftest": {}}, "selftest: an edge has none; it needs M"),
+        ({"effort": {}}, "effort: an edge has none; workers listen"),
         ({"web": {"review_secret": "a key for tests only"}}, "web.review_secret: an edge has none; links"),
         ({"web": {"links_last_s": 60}}, "web.links_last_s: an edge has none; links"),
     ],

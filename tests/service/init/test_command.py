@@ -52,7 +52,8 @@ def test_flags_answer_every_question() -> None:
 
 def test_the_least_there_is() -> None:
     assert init(*QUICK).exit_code == 0
-    assert set(yaml.safe_load(Path("station.yaml").read_text())) == {"station", "sources", "journal", "publishers"}
+    written = yaml.safe_load(Path("station.yaml").read_text())
+    assert set(written) == {"station", "sources", "journal", "effort", "publishers"}
 
 
 def test_what_is_there_is_not_replaced_without_a_word() -> None:
