@@ -26,6 +26,8 @@ def written_to(subject: Subject) -> Mapping[str, Path]:
         found["audio spool"] = station.evidence.spool_path
     if station is not None and station.archive is not None:
         found["archive"] = station.archive.path
+    if station is not None and station.effort is not None:
+        found["effort"] = station.effort.path
     if isinstance(subject.config, EdgeConfig):
         found["image spool"] = subject.config.edge.spool
     if isinstance(subject.config, WorkerConfig):
