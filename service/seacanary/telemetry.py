@@ -119,6 +119,9 @@ class Telemetry:
             hydrophones: by name.
             ntp_error_s: largest error of the system clock, where known.
         """
+        for name, hydrophone in hydrophones.items():
+            if name not in self._exported:
+                self._begin_presence(name, hydrophone)
         self.export_capture(hydrophones, ntp_error_s=ntp_error_s)
         for name, hydrophone in hydrophones.items():
             self._export_presence(name, hydrophone)
@@ -128,15 +131,18 @@ class Telemetry:
         """As export, of what was heard and when alone: where presence is followed elsewhere."""
         for name, hydrophone in hydrophones.items():
             if name not in self._exported:
-                self._begin(name, hydrophone)
+                self._begin_capture(name)
             self._export_ledger(name, hydrophone)
             self._export_clock(name, hydrophone, ntp_error_s)
 
-    def _begin(self, name: str, hydrophone: Hydrophone) -> None:
+    def _begin_capture(self, name: str) -> None:
         """Counters of a hydrophone at zero: a rate over a series that begins at 1 would miss its first count."""
         self._metrics.windows_shed.labels(name)
         for outcome in get_args(ClipOutcome):
             self._metrics.evidence_clips.labels(name, outcome)
+
+    def _begin_presence(self, name: str, hydrophone: Hydrophone) -> None:
+        """The same of presences, where they are followed: at an edge a zero would be a claim."""
         for tracker in hydrophone.trackers:
             for kind in get_args(EventKind):
                 self._metrics.events.labels(name, tracker.species, kind)
