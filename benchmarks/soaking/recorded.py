@@ -62,9 +62,10 @@ def watched(command: Sequence[str], *, out: Path, files: int) -> tuple[list[tupl
             task = progress.add_task("analysing", total=files)
             while process.poll() is None:
                 time.sleep(EVERY_S)
-                done = _files_done(out)
-                readings.append((time.monotonic() - began_s, done, station.memory_info().rss / 1e6))
-                progress.update(task, completed=done, description=f"{readings[-1][2]:.0f} MB")
+                done, rss_mb = _files_done(out), station.memory_info().rss / 1e6
+                if rss_mb:  # it has not just ended
+                    readings.append((time.monotonic() - began_s, done, rss_mb))
+                progress.update(task, completed=done, description=f"{rss_mb:.0f} MB")
         finally:
             process.kill()
     return readings, process.returncode
