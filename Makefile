@@ -1,4 +1,4 @@
-# Sea Canary: every task has one name here; `.ci/run` and the README use the same ones.
+# Sea Canary: every task has one name here, for people and for `.ci/run`.
 SHELL := /bin/bash
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 VENV := .venv

@@ -129,7 +129,7 @@ class StationConfig(Configuration):
     selftest: SelfTestSection | None = Field(
         None, description="simulated calls mixed into copies of the live audio; null: none"
     )
-    effort: EffortSection | None = Field(None, description="how long was listened in each hour, kept; null: it is not")
+    effort: EffortSection | None = Field(None, description="when was listened, kept in files; null: it is not")
     web: WebSection | None = Field(None, description="pages to look at and judge events; null: none")
     metrics: MetricsSection = MetricsSection()
 

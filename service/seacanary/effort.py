@@ -1,35 +1,39 @@
-"""Listening effort: how long each hydrophone was heard in each UTC hour, kept in files that outlive the process.
+"""Listening effort: when each hydrophone was listened to, kept in files that outlive the process.
 
-An hour without presences says something only beside the time that was listened. Each month is a CSV file, written
-anew every minute, so that a crash costs a minute of what is said to have been heard, never more, and never adds any.
-What is in no row was not listened to: nobody was there to write it.
+An hour without presences says something only beside the time that was listened. Each month is a CSV file to which a row
+is added for every hydrophone and interval; nothing in it is ever written anew. What is in no row was not listened to:
+nobody was there to write it. So a crash costs an interval of what is said to have been heard, and never adds any.
 """
 
 import asyncio
 import csv
 import io
 import logging
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass, fields, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
-from typing import Never
+from typing import BinaryIO, Never, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from seacanary.errors import SeaCanaryError
-from seacanary.evidence.files import write_whole
 from seacanary.ledger import LedgerTotals
 
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
+EVERY = timedelta(minutes=10)  # an hour is a whole number of them
+LOOK_S = 1.0
+ROWS_KEPT = 100_000  # that could not be written yet
 
 
 class EffortError(SeaCanaryError):
-    """A file of hours cannot be read or written."""
+    """A file of effort cannot be written."""
 
 
 class EffortSection(BaseModel):
@@ -53,40 +57,60 @@ class Account:
     totals: LedgerTotals
 
 
-@dataclass(slots=True)
-class HourRow:
-    """One hydrophone in one hour.
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One hydrophone in one interval, as the file has it.
 
     Attributes:
-        hour: its first instant, UTC, ISO 8601.
+        begin, end: UTC, ISO 8601.
         hydrophone: name.
-        sample_rate_hz: latest in that hour: what it cannot carry was not listened for.
-        listened_s: analysed, seconds.
+        sample_rate_hz: what it cannot carry was not listened for.
+        listened_s: analysed in the interval, seconds.
         shed_s: captured, but not analysed for want of time, seconds.
         unobserved_s: captured, but not analysed for another reason, seconds.
-        lost_s: known never to have arrived, seconds; it is known once the hydrophone is back.
+        lost_s: known never to have arrived, seconds; that is known once the hydrophone is back.
     """
 
-    hour: str
+    begin: str
+    end: str
     hydrophone: str
     sample_rate_hz: int
-    listened_s: float = 0.0
-    shed_s: float = 0.0
-    unobserved_s: float = 0.0
-    lost_s: float = 0.0
+    listened_s: float
+    shed_s: float
+    unobserved_s: float
+    lost_s: float
 
-    def add(self, before: LedgerTotals, now: Account) -> None:
-        """Count what has come since."""
-        rate, totals = now.sample_rate_hz, now.totals
-        self.sample_rate_hz = rate
-        self.listened_s += (totals.analysed - before.analysed) / rate
-        self.shed_s += (totals.shed - before.shed) / rate
-        self.unobserved_s += (totals.unobserved - before.unobserved) / rate
-        self.lost_s += (totals.lost - before.lost) / rate
+    @classmethod
+    def between(
+        cls, begin: datetime, end: datetime, hydrophone: str, before: LedgerTotals, now: Account, *, rate_hz: int
+    ) -> Self:
+        """What an account has more at the end than at the beginning.
+
+        Args:
+            begin, end: UTC.
+            hydrophone: name.
+            before: at the beginning.
+            now: at the end.
+            rate_hz: the highest in between: so a change of rate counts as less time, never as more.
+        """
+        totals = now.totals
+        return cls(
+            begin.isoformat(timespec="seconds"),
+            end.isoformat(timespec="seconds"),
+            hydrophone,
+            now.sample_rate_hz,
+            listened_s=round((totals.analysed - before.analysed) / rate_hz, 3),
+            shed_s=round((totals.shed - before.shed) / rate_hz, 3),
+            unobserved_s=round((totals.unobserved - before.unobserved) / rate_hz, 3),
+            lost_s=round((totals.lost - before.lost) / rate_hz, 3),
+        )
+
+
+HEADER = ",".join(field.name for field in fields(Interval)) + "\n"
 
 
 class EffortLog:
-    """The hours of the present month. One month's rows are in memory, and in one file."""
+    """Adds rows to the present month's file; what cannot be written waits, each interval by itself."""
 
     def __init__(
         self,
@@ -103,75 +127,105 @@ class EffortLog:
             now: the clock on the wall, UTC.
         """
         self._folder, self._accounts, self._now = section.path, accounts, now
-        self._rows: dict[tuple[str, str], HourRow] = {}
-        self._month = ""
         self._counted: dict[str, LedgerTotals] = {}
+        self._rates_hz: dict[str, int] = {}
         self._since = now()
-        self._noting = asyncio.Lock()
+        self._unwritten = deque[Interval](maxlen=ROWS_KEPT)
+        self._writing = asyncio.Lock()
 
     async def run(self) -> Never:
-        """Count and write at every full minute, until cancelled."""
+        """Add a row for each hydrophone at the end of each interval, until cancelled."""
         while True:
-            now = self._now()
-            await asyncio.sleep((_floor(now, EVERY) + EVERY - now).total_seconds())
+            end = _next(self._now())
+            while self._now() < end:
+                await asyncio.sleep(LOOK_S)
+                self.look()
+                if end - self._now() > EVERY:  # the clock was put back
+                    end = _next(self._now())
             await self.note()
 
+    def look(self) -> None:
+        """See at which rates hydrophones are heard; once a second."""
+        for name, account in self._accounts().items():
+            self._rates_hz[name] = max(self._rates_hz.get(name, 0), account.sample_rate_hz)
+
     async def drain(self, timeout_s: float) -> bool:
-        """Write what has come since the last minute; False if it cannot be written in time."""
+        """Write what has come since the last interval; False if it cannot be written in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self.note()
         except (TimeoutError, EffortError) as exc:
-            log.warning("the listening effort of the last minute is not written: %s", exc or "the disk hangs")
+            log.warning("the listening effort of the last minutes is not written: %s", exc or "the disk hangs")
             return False
         return True
 
     async def note(self) -> None:
-        """Count what has come since the last time into the hour it came in, and write the month's file.
+        """End an interval here, and write what is not written yet.
 
         Raises:
-            EffortError: the file cannot be read or written; nothing is counted, so it is tried again with the next.
+            EffortError: it cannot be written; it is tried again with the next.
         """
-        async with self._noting:
-            hour, now, accounts = _floor(self._since, HOUR), self._now(), dict(self._accounts())
-            await asyncio.to_thread(self._open, f"{hour:%Y-%m}")
-            rows = self._with(accounts, hour.isoformat())
-            await asyncio.to_thread(self._write, rows)
-            self._rows, self._since = rows, now
-            self._counted = {name: account.totals for name, account in accounts.items()}
-
-    def _with(self, accounts: Mapping[str, Account], hour: str) -> dict[tuple[str, str], HourRow]:
-        """The rows, and in them what the accounts have more than when they were last counted."""
-        rows = {key: replace(row) for key, row in self._rows.items()}
+        self.look()
+        now, accounts = self._now(), self._accounts()
         for name, account in accounts.items():
-            before = self._counted.get(name, LedgerTotals())
-            if account.totals.elapsed < before.elapsed:  # a new ledger, as when the stream has another rate
-                before = LedgerTotals()
-            row = rows.setdefault((hour, name), HourRow(hour, name, account.sample_rate_hz))
-            row.add(before, account)
-        return rows
+            before, rate_hz = self._counted.get(name, LedgerTotals()), self._rates_hz[name]
+            self._unwritten.append(Interval.between(self._since, now, name, before, account, rate_hz=rate_hz))
+            self._counted[name] = account.totals
+        self._since = now
+        self._rates_hz = {name: account.sample_rate_hz for name, account in accounts.items()}
+        async with self._writing:
+            for month, rows in groupby(tuple(self._unwritten), key=lambda row: row.begin[:7]):
+                written = list(rows)
+                await asyncio.to_thread(add_rows, self._folder / f"{month}.csv", written)
+                for _ in written:
+                    self._unwritten.popleft()
 
-    @property
-    def _file(self) -> Path:
-        return self._folder / f"{self._month}.csv"
 
-    def _open(self, month: str) -> None:
-        """Go on with a month's file, or begin one."""
-        if month == self._month:
-            return
-        self._month = month
-        try:
-            text = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
-            self._rows = {(row.hour, row.hydrophone): row for row in _rows_in(text)}
-        except (OSError, ValueError, KeyError) as exc:
-            self._month = ""
-            raise EffortError(f"{self._folder / month}.csv: cannot be gone on with: {exc}; move it away") from exc
+def _next(at: datetime) -> datetime:
+    """The end of the interval that this lies in."""
+    return at + EVERY - (at - datetime.min.replace(tzinfo=UTC)) % EVERY
 
-    def _write(self, rows: Mapping[tuple[str, str], HourRow]) -> None:
-        try:
-            write_whole(self._file, _text_of(rows.values()).encode())
-        except OSError as exc:
-            raise EffortError(f"{self._file}: cannot be written: {exc.strerror or exc}") from exc
+
+def add_rows(file: Path, rows: Sequence[Interval]) -> None:
+    """Add rows to a month's file and have them on the disk; all of them or none.
+
+    Raises:
+        EffortError: it cannot be written, or is another's; what was in it before is all that is in it.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(astuple(row) for row in rows)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        with file.open("r+b") as month:
+            length = _whole_lines(month)
+            month.seek(0)
+            if length and month.readline() != HEADER.encode():
+                raise EffortError(f"{file}: its first line is not that of a file of effort; move it away")
+            _add(month, length, ("" if length else HEADER) + text.getvalue())
+    except OSError as exc:
+        raise EffortError(f"{file}: cannot be written: {exc.strerror or exc}") from exc
+
+
+def _whole_lines(month: BinaryIO) -> int:
+    """Bytes up to the end of the last whole line: a crash may have torn what comes after it."""
+    size = month.seek(0, os.SEEK_END)
+    month.seek(max(0, size - 4096))
+    end = month.read().rfind(b"\n")
+    return max(0, size - 4096) + end + 1 if end >= 0 else 0
+
+
+def _add(month: BinaryIO, length: int, text: str) -> None:
+    try:
+        month.truncate(length)
+        month.seek(length)
+        month.write(text.encode())
+        month.flush()
+        os.fsync(month.fileno())
+    except OSError:
+        with suppress(OSError):
+            month.truncate(length)
+        raise
 
 
 def is_month(name: str) -> bool:
@@ -179,27 +233,6 @@ def is_month(name: str) -> bool:
     return re.fullmatch(r"\d{4}-\d{2}\.csv", name) is not None
 
 
-def months_in(folder: Path) -> list[Path]:
+def months_in(folder: Path) -> Iterator[Path]:
     """Files of effort, in order of their months."""
-    return sorted(file for file in folder.glob("*.csv") if is_month(file.name))
-
-
-def _rows_in(text: str) -> Iterable[HourRow]:
-    for row in csv.DictReader(io.StringIO(text)):
-        seconds = (float(row[name]) for name in ("listened_s", "shed_s", "unobserved_s", "lost_s"))
-        yield HourRow(row["hour"], row["hydrophone"], int(row["sample_rate_hz"]), *seconds)
-
-
-def _text_of(rows: Iterable[HourRow]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(field.name for field in fields(HourRow))
-    for row in sorted(rows, key=lambda row: (row.hour, row.hydrophone)):
-        values = astuple(row)
-        table.writerow((*values[:3], *(round(seconds, 3) for seconds in values[3:])))
-    return text.getvalue()
-
-
-def _floor(at: datetime, step: timedelta) -> datetime:
-    """The latest whole step."""
-    return at - (at - datetime.min.replace(tzinfo=UTC)) % step
+    return (file for file in sorted(folder.glob("*.csv")) if is_month(file.name))

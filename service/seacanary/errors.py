@@ -1,5 +1,7 @@
 """The exception tree: what machines do wrong. What the sea does is data."""
 
+from typing import TypeVar
+
 
 class SeaCanaryError(Exception):
     """Root of every error this project raises on purpose.
@@ -9,6 +11,15 @@ class SeaCanaryError(Exception):
     """
 
     may_pass = False
+
+
+ErrorT = TypeVar("ErrorT", bound=SeaCanaryError)
+
+
+def lasting(error: ErrorT) -> ErrorT:
+    """The same error, where its like may pass and this one does not."""
+    error.may_pass = False
+    return error
 
 
 def first_of(group: BaseExceptionGroup[SeaCanaryError]) -> SeaCanaryError:

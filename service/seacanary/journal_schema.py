@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from seacanary.errors import JournalError
-from seacanary.sqlite_versions import SqliteKind, is_empty
+from seacanary.errors import JournalError, lasting
+from seacanary.sqlite_versions import SqliteKind, for_sqlite, is_empty
 
 SCHEMA_VERSION = 2
 # "SeaC", in SQLite's application_id: a file of another program is not written to.
@@ -63,9 +63,11 @@ def prepare(connection: sqlite3.Connection, path: Path, *, writing: bool) -> Non
             JOURNAL.create(connection)
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise JournalError(
-            f"{path}: the journal is damaged ({verdict}); restore a backup (docs/backup.md), or move it away and begin "
-            "anew"
+        raise lasting(
+            JournalError(
+                f"{path}: the journal is damaged ({verdict}); restore a backup (docs/backup.md), or move it away and "
+                "begin anew"
+            )
         )
     if writing:
         JOURNAL.migrate(connection, version)
@@ -98,4 +100,4 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as exc:
-        raise JournalError(f"{path}: {exc}") from exc
+        raise for_sqlite(JournalError(f"{path}: {exc}"), exc) from exc

@@ -84,6 +84,19 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Owing:
+    """A hydrophone that should deliver.
+
+    Attributes:
+        silent_s: how long it has delivered nothing, seconds; at most since listening began.
+        was_heard: whether it has delivered anything since then.
+    """
+
+    silent_s: float
+    was_heard: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
     """What became of one window, stretch or marker, with the events it led to."""
 
@@ -142,12 +155,14 @@ class Listening:
         live = [name for feed in self._feeds if feed.live for name in feed.hydrophones]
         return {name: now_s - self._heard_at_s.get(name, self._began_s) for name in live}
 
-    def unheard_s(self) -> dict[str, float]:
-        """How long each hydrophone that a live feed owes has delivered nothing, seconds; who has ended owes nothing."""
-        now_s = time.monotonic()
+    def owing(self) -> dict[str, Owing]:
+        """Each hydrophone that a live feed should deliver, while listening; a feed that has ended owes nothing."""
+        if not self._began_s:
+            return {}
+        now_s, heard = time.monotonic(), self._heard_at_s
         due = [feed for feed in self._feeds if feed.live and not feed.patient and feed.name not in self._ended]
         names = {name for feed in due for name in (*feed.names, *feed.hydrophones)}
-        return {name: now_s - self._heard_at_s.get(name, self._began_s) for name in names}
+        return {name: Owing(now_s - heard.get(name, self._began_s), was_heard=name in heard) for name in names}
 
     @property
     def waiting(self) -> int:

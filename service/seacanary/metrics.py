@@ -1,6 +1,7 @@
 """Every Prometheus metric, in one place. Names follow seacanary_<what>_<unit>."""
 
 from collections.abc import Callable
+from errno import EADDRINUSE
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,9 +67,11 @@ class Metrics:
         try:
             self._server = ProbeServer(section.host, section.port, probes_app(self.registry, health))
         except OSError as exc:
-            raise ConfigError(
+            error = ConfigError(
                 f"metrics: cannot listen on {section.host}:{section.port}: {exc.strerror}; choose another host or port"
-            ) from exc
+            )
+            error.may_pass = exc.errno == EADDRINUSE  # whoever has it may give it back
+            raise error from exc
         return self._server.server_port
 
     def close(self) -> None:

@@ -161,14 +161,18 @@ class Reloading:
         channels = await station.deliveries.prepare(plan.config)
         try:
             await station.journal.begin(newcomers(plan.config))
-        except SeaCanaryError:
+        except BaseException:
             await station.deliveries.discard(channels)
             raise
         return plan, channels
 
     async def _switch(self, station: Changeable, plan: Plan, channels: Channels) -> None:
+        try:
+            await station.beside.heed(plan.config)
+        except BaseException:
+            await station.deliveries.discard(channels)
+            raise
         station.use_presence(plan.config.presence)
-        await station.beside.heed(plan.config)
         await station.deliveries.switch(channels, station.beside)
         self._config, self._loaded_s = plan.config, self._now_s()
         self._metrics.config_loaded.set(self._loaded_s)

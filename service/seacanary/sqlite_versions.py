@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from seacanary import __version__
-from seacanary.errors import SeaCanaryError
+from seacanary.errors import SeaCanaryError, lasting
 
+ErrorT = TypeVar("ErrorT", bound=SeaCanaryError)
+
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 NO_MIGRATIONS: Mapping[int, str] = MappingProxyType({})
 
 
@@ -44,16 +48,10 @@ class SqliteKind:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         unmarked = self.oldest == 0 and application_id == 0 and version == 0
         if application_id != self.application_id and not unmarked:
-            raise self._refused(f"{path}: this SQLite file is not a seacanary {self.name}; name another path")
+            raise lasting(self.error(f"{path}: this SQLite file is not a seacanary {self.name}; name another path"))
         if not self.oldest <= version <= self.version:
-            raise self._refused(f"{path}: {self.name} of version {version}, {self._why_not(version)}")
+            raise lasting(self.error(f"{path}: {self.name} of version {version}, {self._why_not(version)}"))
         return int(version)
-
-    def _refused(self, message: str) -> SeaCanaryError:
-        """The error of the kind, of a file that will be the same tomorrow."""
-        error = self.error(message)
-        error.may_pass = False
-        return error
 
     def _why_not(self, version: int) -> str:
         knows = f"but this seacanary ({__version__}) knows up to {self.version}"
@@ -83,6 +81,11 @@ class SqliteKind:
     @property
     def _marks(self) -> str:
         return f"PRAGMA application_id = {self.application_id}; PRAGMA user_version = {self.version}"
+
+
+def for_sqlite(error: ErrorT, exc: sqlite3.Error) -> ErrorT:
+    """An error of ours for one of SQLite's: a damaged file will be the same tomorrow, a full disk may not."""
+    return lasting(error) if getattr(exc, "sqlite_errorcode", 0) & 0xFF in DAMAGED else error
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:

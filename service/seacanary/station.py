@@ -167,7 +167,7 @@ class Station:
             deliveries = await opened.enter_async_context(
                 Deliveries.open(journal, self._config, links=links, on_change=note, on_gone=over)
             )
-            beside.parts += [deafness_part(beside.conditions, listening.unheard_s), *self._effort(), *deliveries.parts]
+            beside.parts += [deafness_part(beside.conditions, listening.owing), *self._effort(), *deliveries.parts]
             beside.parts.append(self._reloading.part(self._changeable(journal, feeds, beside, deliveries)))
             await self._work(journal, listening, beside, deliveries)
             unsent = await deliveries.unsent()

@@ -21,7 +21,7 @@ EPILOG = (
 )
 
 SERVICE_EPILOG = (
-    "Exit codes: 0 stopped in order, 1 some of the work could not be done, or its files cannot be used now (a "
+    "Exit codes: 0 stopped in order, 1 some of the work could not be done, or its files or ports not be used now (a "
     "supervisor starts it again), 2 it can never work so (wrong usage, configuration or model, files of another "
     "version)."
 )

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -182,6 +183,13 @@ def test_files_that_may_be_well_again_end_with_1_and_others_with_2(model: Path, 
     (tmp_path / "not mounted").write_text("")
     away = {"path": str(tmp_path / "not mounted" / "journal.db")}
     assert call("run", config(tmp_path, model, journal=away)).exit_code == 1
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = {"port": other.getsockname()[1]}
+        assert call("run", config(tmp_path, model, metrics=taken)).exit_code == 1
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"no database" * 500)
+    assert call("run", config(tmp_path, model, journal={"path": str(damaged)})).exit_code == 2
+    (tmp_path / "journal.db").unlink(missing_ok=True)
     JournalStore.open(tmp_path / "journal.db").close()
     make_newer(tmp_path / "journal.db", 999)
     refused = call("run", config(tmp_path, model))

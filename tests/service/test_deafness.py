@@ -11,6 +11,7 @@ from redis_server import free_port
 from seacanary import deafness
 from seacanary.config import parse_config
 from seacanary.detection import Detector
+from seacanary.errors import JournalError
 from seacanary.events import ConditionEvent
 from seacanary.journal import Journal
 from seacanary.metrics import Metrics
@@ -40,8 +41,11 @@ def station(folder: Path, port: int, *others: dict[str, object]) -> Station:
 
 
 async def told(folder: Path) -> list[tuple[str | None, str]]:
-    async with await Journal.open_to_read(folder / "journal.db") as journal:
-        events = [entry.event async for entry in journal.entries()]
+    try:
+        async with await Journal.open_to_read(folder / "journal.db") as journal:
+            events = [entry.event async for entry in journal.entries()]
+    except JournalError:  # it is being made
+        return []
     return [
         (event.hydrophone, event.change)
         for event in events
@@ -51,7 +55,7 @@ async def told(folder: Path) -> list[tuple[str | None, str]]:
 
 async def until(folder: Path, count: int) -> list[tuple[str | None, str]]:
     async with asyncio.timeout(PATIENT_S):
-        while not (folder / "journal.db").exists() or len(await told(folder)) < count:
+        while len(await told(folder)) < count:
             await asyncio.sleep(0.05)
     return await told(folder)
 
@@ -69,6 +73,23 @@ async def test_who_falls_silent_is_told_of_once_and_so_is_the_return(tmp_path: P
         assert await until(tmp_path, 2) == [("north", "begun"), ("north", "ended")]
     running.stop()
     await task
+
+
+async def test_who_is_deaf_still_after_a_restart_is_not_told_of_again(tmp_path: Path) -> None:
+    port = free_port()
+    for _ in range(2):
+        running = station(tmp_path, port)
+        task = asyncio.create_task(running.run())
+        assert await until(tmp_path, 1) == [("north", "begun")]
+        await asyncio.sleep(2.0)
+        running.stop()
+        await task
+    with pcm_sender(RATE_HZ, port=port):
+        running = station(tmp_path, port)
+        task = asyncio.create_task(running.run())
+        assert await until(tmp_path, 2) == [("north", "begun"), ("north", "ended")]
+        running.stop()
+        await task
 
 
 async def test_who_never_spoke_is_deaf_and_who_has_ended_is_not(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from seacanary.metrics import Metrics
 from seacanary.station import Station
 
 RATE_HZ = 8000
-BEGIN = datetime(2026, 11, 21, 13, 58, tzinfo=UTC)
+BEGIN = datetime(2026, 11, 21, 13, 50, tzinfo=UTC)
 PATIENT_S = 60.0
 
 
@@ -28,18 +28,18 @@ class Listening:
     """A process that listens: its ledger, its clock and its log of effort."""
 
     def __init__(self, folder: Path, at: datetime = BEGIN) -> None:
-        self.at, self.analysed, self.lost = at, 0, 0
+        self.at, self.rate_hz, self.analysed, self.lost = at, RATE_HZ, 0, 0
         self.log = EffortLog(EffortSection(path=folder), self._accounts, now=lambda: self.at)
 
     def _accounts(self) -> dict[str, Account]:
         elapsed = self.analysed + self.lost
         totals = LedgerTotals(elapsed=elapsed, captured=self.analysed, analysed=self.analysed, lost=self.lost)
-        return {"north": Account(RATE_HZ, totals)}
+        return {"north": Account(self.rate_hz, totals)}
 
-    async def listen(self, minutes: float, *, lost_s: float = 0.0) -> None:
+    def listen(self, minutes: float, *, lost_s: float = 0.0) -> None:
         self.at += timedelta(minutes=minutes)
-        self.analysed += round((60 * minutes - lost_s) * RATE_HZ)
-        self.lost += round(lost_s * RATE_HZ)
+        self.analysed += round((60 * minutes - lost_s) * self.rate_hz)
+        self.lost += round(lost_s * self.rate_hz)
 
 
 def rows(folder: Path, month: str = "2026-11") -> list[dict[str, str]]:
@@ -47,71 +47,103 @@ def rows(folder: Path, month: str = "2026-11") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def listened_s(folder: Path) -> dict[str, float]:
-    return {row["hour"]: float(row["listened_s"]) for row in rows(folder)}
+def told(folder: Path, month: str = "2026-11") -> list[tuple[str, float]]:
+    """Beginning, as hour and minute, and seconds that were listened."""
+    return [(row["begin"][11:16], float(row["listened_s"])) for row in rows(folder, month)]
 
 
-async def test_each_minute_is_in_the_row_of_its_hour(tmp_path: Path) -> None:
+async def test_each_interval_is_a_row(tmp_path: Path) -> None:
     station = Listening(tmp_path)
-    for lost_s in (0, 0, 12, 0):
-        await station.listen(1, lost_s=lost_s)
+    for lost_s in (0, 12):
+        station.listen(10, lost_s=lost_s)
         await station.log.note()
-    assert listened_s(tmp_path) == {"2026-11-21T13:00:00+00:00": 120.0, "2026-11-21T14:00:00+00:00": 108.0}
+    assert told(tmp_path) == [("13:50", 600.0), ("14:00", 588.0)]
     assert [float(row["lost_s"]) for row in rows(tmp_path)] == [0.0, 12.0]
     assert {(row["hydrophone"], row["sample_rate_hz"]) for row in rows(tmp_path)} == {("north", "8000")}
 
 
 async def test_a_month_is_a_file(tmp_path: Path) -> None:
-    station = Listening(tmp_path, datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
+    station = Listening(tmp_path, datetime(2026, 11, 30, 23, 50, tzinfo=UTC))
     for _ in range(2):
-        await station.listen(1)
+        station.listen(10)
         await station.log.note()
-    assert [row["listened_s"] for month in ("2026-11", "2026-12") for row in rows(tmp_path, month)] == ["60.0", "60.0"]
+    assert told(tmp_path) == [("23:50", 600.0)]
+    assert told(tmp_path, "2026-12") == [("00:00", 600.0)]
 
 
 @settings(max_examples=40, deadline=None)
-@given(lives=st.lists(st.lists(st.tuples(st.integers(1, 59), st.booleans()), min_size=1, max_size=6), max_size=4))
+@given(
+    lives=st.lists(st.lists(st.tuples(st.integers(1, 59), st.booleans()), min_size=1, max_size=6), max_size=4),
+    torn=st.integers(0, 60),
+)
 def test_what_was_written_is_what_was_heard_however_often_a_process_dies(
-    lives: Sequence[Sequence[tuple[int, bool]]], tmp_path_factory: pytest.TempPathFactory
+    lives: Sequence[Sequence[tuple[int, bool]]], torn: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("effort")
+    folder, at, heard = tmp_path_factory.mktemp("effort"), BEGIN, list[float]()
+    for life in lives:
+        station, minutes_unnoted = Listening(folder, at), 0
+        for minutes, is_noted in life:
+            station.listen(minutes)
+            minutes_unnoted += minutes
+            if is_noted:
+                asyncio.run(station.log.note())
+                heard.append(60.0 * minutes_unnoted)
+                minutes_unnoted = 0
+        at = station.at
+        if heard:  # killed in the middle of a row
+            with (folder / "2026-11.csv").open("ab") as file:
+                file.write(b"2026-11-21T13:50:00+00:00,2026-11-21T14:00:00+00:00,north,8000,600.0"[:torn])
+    if heard:
+        station = Listening(folder, at)
+        asyncio.run(station.log.note())  # an interval of no time
+        assert [listened_s for _, listened_s in told(folder)] == [*heard, 0.0]
 
-    async def live() -> float:
-        heard_s, at = 0.0, BEGIN
-        for life in lives:
-            station = Listening(folder, at)
-            for minutes, is_noted in life:
-                await station.listen(minutes)
-                if is_noted:
-                    await station.log.note()
-                    written_s = station.analysed / RATE_HZ
-            heard_s += written_s if any(is_noted for _, is_noted in life) else 0.0
-            at = station.at
-        return heard_s
 
-    heard_s = asyncio.run(live())
-    assert sum(listened_s(folder).values() if heard_s else []) == pytest.approx(heard_s, abs=0.01)
-
-
-async def test_what_cannot_be_written_is_counted_with_the_next(tmp_path: Path) -> None:
+async def test_what_cannot_be_written_waits_each_interval_by_itself(tmp_path: Path) -> None:
     station = Listening(tmp_path / "effort")
     (tmp_path / "effort").write_text("a file where the folder should be")
-    await station.listen(1)
-    with pytest.raises(EffortError, match="effort"):
-        await station.log.note()
+    for _ in range(2):
+        station.listen(10)
+        with pytest.raises(EffortError, match="effort"):
+            await station.log.note()
     (tmp_path / "effort").unlink()
+    station.listen(10)
     await station.log.note()
-    assert listened_s(tmp_path / "effort") == {"2026-11-21T13:00:00+00:00": 60.0}
+    assert told(tmp_path / "effort") == [("13:50", 600.0), ("14:00", 600.0), ("14:10", 600.0)]
 
 
-async def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "2026-11.csv").write_text("hour,hydrophone\n2026,north\n")
+@pytest.mark.parametrize("written", ["hour,hydrophone\n2026,north\n", "# moved the hydrophone\n"])
+async def test_a_file_of_another_is_named_and_left_as_it_is(written: str, tmp_path: Path) -> None:
+    (tmp_path / "2026-11.csv").write_text(written)
     station = Listening(tmp_path)
-    await station.listen(1)
-    with pytest.raises(EffortError, match=r"2026-11\.csv: cannot be gone on with"):
-        await station.log.note()
-    assert not await station.log.drain(1.0)
-    assert (tmp_path / "2026-11.csv").read_text() == "hour,hydrophone\n2026,north\n"
+    station.listen(10)
+    for _ in range(2):
+        with pytest.raises(EffortError, match=r"2026-11\.csv: its first line is not that"):
+            await station.log.note()
+    assert not await station.log.drain(5.0)
+    assert (tmp_path / "2026-11.csv").read_text() == written
+
+
+async def test_what_a_person_has_written_below_stays(tmp_path: Path) -> None:
+    station = Listening(tmp_path)
+    station.listen(10)
+    await station.log.note()
+    with (tmp_path / "2026-11.csv").open("a") as file:
+        file.write("# moved the hydrophone\n")
+    before = (tmp_path / "2026-11.csv").read_text()
+    station.listen(10)
+    await station.log.note()
+    assert (tmp_path / "2026-11.csv").read_text().startswith(before)
+
+
+async def test_a_change_of_rate_never_adds_time(tmp_path: Path) -> None:
+    station = Listening(tmp_path)
+    station.listen(5)
+    station.log.look()
+    station.rate_hz = RATE_HZ // 8
+    station.listen(5)
+    await station.log.note()
+    assert told(tmp_path) == [("13:50", 300.0 + 300.0 / 8)]
 
 
 async def test_a_station_leaves_what_it_has_heard(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Places:
         journal: of events.
         secret: key of review links, if the process keeps it itself.
         evidence: folder of clips.
-        effort: folder of the listening effort by hour.
+        effort: folder of the listening effort.
     """
 
     journal: Path | None

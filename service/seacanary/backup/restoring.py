@@ -168,10 +168,13 @@ class _Placing:
 
     def _place_effort(self, content: bytes, path: Path) -> None:
         """A month that is there has hours that the backup has not: it stays, and the backup's is laid beside it."""
-        if path.exists() and path.read_bytes() != content:
-            path = path.with_name(f"{path.name}.from-backup")
-            self._restored.effort_beside.append(path)
-        write_whole(path, content)
+        beside, number = path, 0
+        while beside.exists() and beside.read_bytes() != content:
+            number += 1
+            beside = path.with_name(f"{path.name}.from-backup-{number}")
+        if beside != path:
+            self._restored.effort_beside.append(beside)
+        write_whole(beside, content)
 
     def _place_clip(self, content: IO[bytes], folder: Path, name: str) -> None:
         path = folder / name

@@ -156,7 +156,7 @@ class Edge:
     async def _run(self, spooling: Spooling, known: Sequence[str], edge_beside: EdgeBeside) -> EdgeSummary:
         feeds = [self._feed(i, section, known) for i, section in enumerate(self._config.sources)]
         self._listening = listening = self._listen(feeds, spooling, edge_beside.beside)
-        edge_beside.beside.parts.append(deafness_part(edge_beside.beside.conditions, listening.unheard_s))
+        edge_beside.beside.parts.append(deafness_part(edge_beside.beside.conditions, listening.owing))
         if self._stop_asked:
             listening.stop()
         shipping = Shipping(spooling, self._carrier, on_receipt=self._note_receipt, on_reach=self._note_reach)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from seacanary.cluster.fleet_hours import HourPart, HydrophoneHour, added_up
 from seacanary.errors import SeaCanaryError
-from seacanary.sqlite_versions import SqliteKind, is_empty
+from seacanary.sqlite_versions import SqliteKind, for_sqlite, is_empty
 
 HOUR = timedelta(hours=1)
 FILE_VERSION = 1
@@ -252,4 +252,4 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        raise FleetStoreError(f"{path}: {exc}") from exc
+        raise for_sqlite(FleetStoreError(f"{path}: {exc}"), exc) from exc

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from seacanary.errors import SeaCanaryError
-from seacanary.sqlite_versions import SqliteKind, is_empty
+from seacanary.sqlite_versions import SqliteKind, for_sqlite, is_empty
 
 SCHEMA_VERSION = 1
 # "SeaI", in SQLite's application_id: a file of another program is not written to.
@@ -94,4 +94,4 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as exc:
-        raise SpoolError(f"{path}: {exc}") from exc
+        raise for_sqlite(SpoolError(f"{path}: {exc}"), exc) from exc

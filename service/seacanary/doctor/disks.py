@@ -28,7 +28,7 @@ COSTS: Mapping[str, str] = {
     "evidence": CLIPS_LOST,
     "audio spool": CLIPS_LOST,
     "archive": "the archive gets gaps",
-    "effort": "hours that were listened to are missing",
+    "effort": "rows of listening effort wait in memory",
     "image spool": "images wait in memory, and then audio is shed",
     "worker": "this worker's stages stand still",
 }

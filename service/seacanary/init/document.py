@@ -19,8 +19,8 @@ Porpoise clicks need 384 kHz; what a lower rate cannot carry counts as unobserve
 MODEL = "The model: a folder with transform.onnx and model.onnx. Without this section, the bundled one."
 JOURNAL = "Every event is here first, until and after it has been delivered. Keep it over upgrades."
 EFFORT = """\
-How long each hydrophone was listened to in each hour, a CSV file for each month: without it nobody can tell an hour
-without animals from an hour in which nobody listened."""
+When each hydrophone was listened to, a CSV file for each month: without it nobody can tell an hour without animals
+from an hour in which nobody listened."""
 PUBLISHERS = """\
 Where events go. One that is away gets all it missed once it is back. Passwords and keys are in files of their own
 that others cannot read."""

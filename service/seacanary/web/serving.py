@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EADDRINUSE
 
 import uvicorn
 from fastapi import FastAPI
@@ -71,7 +72,9 @@ def listening(host: str, port: int, *, section: str) -> Iterator[socket.socket]:
             listener.bind(address)
             listener.listen()
         except OSError as exc:
-            raise ConfigError(_cannot(host, port, section, exc)) from exc
+            error = ConfigError(_cannot(host, port, section, exc))
+            error.may_pass = exc.errno == EADDRINUSE  # whoever has it may give it back
+            raise error from exc
         listener.setblocking(False)
         yield listener
 

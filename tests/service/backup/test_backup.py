@@ -381,9 +381,9 @@ def test_a_month_of_effort_that_is_there_stays_and_the_backups_lies_beside_it(co
     seacanary("backup", config, target)
     month.write_text("later")
     restored = seacanary("restore", target, config, "--force")
-    assert "2026-11.csv.from-backup: the month was there already" in restored.output.replace("\n", "")
+    assert "2026-11.csv.from-backup-1: the month was there already" in restored.output.replace("\n", "")
     assert month.read_text() == "later"
-    assert month.with_name("2026-11.csv.from-backup").read_text() == "hour,hydrophone\n"
+    assert month.with_name("2026-11.csv.from-backup-1").read_text() == "hour,hydrophone\n"
 
 
 def test_an_older_journal_in_a_backup_is_brought_up_to_date(config: Path, tmp_path: Path) -> None:
