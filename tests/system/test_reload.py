@@ -235,7 +235,7 @@ def reload_command(file: Path) -> subprocess.CompletedProcess[str]:
 
 SCENE = Scene(
     seed=3,
-    whistle=CallBouts(bouts_per_min=30, snr_db=(14, 26)),
+    whistle=CallBouts(bouts_per_min=10, calls_per_bout=(2, 4), snr_db=(14, 26)),  # presences begin and end
     beluga_click=CallBouts(bouts_per_min=0),
     porpoise_click=CallBouts(bouts_per_min=0),
 )
@@ -321,7 +321,7 @@ def test_fifty_reloads_good_and_bad_lose_no_sample_and_neither_lose_nor_double_a
                 report = station.reloaded(file)
                 assert report["outcome"] == expected, report
                 outcomes[expected] += 1
-                time.sleep(draw.uniform(0.0, 1.5))
+                time.sleep(draw.uniform(0.0, 3.0))
             assert station.reloaded(tree)["outcome"] == "applied"
             until(lambda: all(said["waiting"] == 0 for said in station.health["publishers"].values()))
         events = ids(journalled(tmp_path))
