@@ -4,6 +4,7 @@ import os
 import re
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 PATIENT_S = 300.0
+LOCAL_FLAGS = 3  # in what tcgetattr gives
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
 
@@ -53,6 +55,15 @@ class TerminalSession:
         """Wait for a question, and answer it."""
         self.expect(question)
         self.expect(": ")
+        os.write(self._ours, f"{said}\n".encode())
+
+    def answer_unseen(self, question: str, said: str) -> None:
+        """Answer a question whose answer is not shown: what is typed before the echo is off is thrown away."""
+        self.expect(question)
+        until_s = time.monotonic() + PATIENT_S
+        while termios.tcgetattr(self._ours)[LOCAL_FLAGS] & termios.ECHO:
+            assert time.monotonic() < until_s, "what is typed would be shown"
+            time.sleep(0.01)
         os.write(self._ours, f"{said}\n".encode())
 
     def ended(self) -> int:
