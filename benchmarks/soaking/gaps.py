@@ -67,8 +67,9 @@ def gaps_of(hydrophone: str, lives: Sequence[Life], *, rate_hz: int) -> list[Gap
 
 
 def heard_from_s(counts: Sequence[Counts], *, rate_hz: int) -> float:
-    """When the first sample of a life came."""
-    return counts[0].at_s - counts[0].elapsed / rate_hz
+    """When the first sample of a life came; a hydrophone of an earlier life is known before it is heard."""
+    first = next((count for count in counts if count.elapsed), counts[0])
+    return first.at_s - first.elapsed / rate_hz
 
 
 def explained(gaps: Sequence[Gap], struck: Sequence[Struck]) -> list[Gap]:

@@ -69,6 +69,15 @@ def test_a_kill_explains_that_nobody_listened() -> None:
     assert verdict.figures["nobody_listened_s"] == 4.0
 
 
+def test_a_hydrophone_that_is_away_at_the_start_is_heard_from_its_first_sample_on() -> None:
+    known = [Counts(at_s, 0, 0, 0, 0, 0, 0, 0) for at_s in range(62, 75)]
+    heard = flowing(72, 120)
+    lives = (life(0, flowing(0, 60), ended_s=59.5), life(1, [*known, *heard], ended_s=120, asked="stopped"))
+    verdict, gaps = judged(*lives, struck=(Struck("kill", 59.5, 59.5), Struck("tcp_gone", 58, 73)))
+    assert verdict.violations == ()
+    assert [(gap.kind, gap.began_s, gap.ended_s) for gap in gaps] == [("nobody listened", 59, 74)]
+
+
 def test_a_life_that_nobody_ended_explains_nothing() -> None:
     lives = (life(0, flowing(0, 60), ended_s=59.5), life(1, flowing(61, 120), ended_s=120, asked="stopped"))
     verdict, _ = judged(*lives, struck=(Struck("redis_down", 59.5, 64),))
