@@ -2,11 +2,15 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from redis_server import free_port
+from seacanary import reload_command
 from seacanary.cli import app
 from seacanary.health import HealthBoard, Vitals
 from seacanary.journal_schema import locked
@@ -60,6 +64,21 @@ def test_a_process_that_writes_no_journal_is_never_signalled(tmp_path: Path) -> 
             stranger.kill()
     assert result.exit_code == 2
     assert "runs elsewhere, in a container perhaps" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(("words", "is_a_station"), [(["seacanary", "run"], True), (["cat"], False)])
+def test_in_a_sandbox_a_process_is_known_by_its_command(
+    words: list[str], is_a_station: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shut(_: Path) -> NoReturn:  # as /proc/PID/fd of another user namespace; none can be made on every test machine
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "iterdir", shut)
+    with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE) as process:
+        try:
+            assert reload_command._writes(process.pid, Path("journal.db")) == is_a_station
+        finally:
+            process.kill()
 
 
 def test_variables_of_the_service_need_not_be_set_here(tmp_path: Path) -> None:
